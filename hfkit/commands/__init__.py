@@ -1,0 +1,1 @@
+"""One file a verb that a person types beside the loop."""

@@ -1,0 +1,1 @@
+"""What two rooms need. Never imports a room."""

@@ -1,0 +1,135 @@
+"""Parameters: params.yaml on one side, a notebook's parameters cell (its signature) on the other, checked before a run.
+
+A line of the parameters cell reads `name: type = default  # meaning, unit, [low, high]`. The type (str, int, float,
+bool, list, dict) and the range in brackets are enforced; a missing, an extra and a wrongly typed parameter are errors
+that name it.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hfkit.shared import tables
+from hfkit.shared.errors import ParamError
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "str": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": dict,
+}  # fmt: skip
+_RANGE = re.compile(r"\[\s*(-?[\d.]+|-?inf)\s*,\s*(-?[\d.]+|-?inf)\s*\]")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One line of a parameters cell."""
+
+    name: str
+    type: str
+    default: Any
+    meaning: str
+    low: float = -math.inf
+    high: float = math.inf
+
+
+def load(file: Path | None = None) -> dict[str, Any]:
+    """params.yaml as a dict. Raises ParamError where it is missing, not YAML, or not a mapping."""
+    file = file or tables.ROOT / "params.yaml"
+    try:
+        content = yaml.safe_load(file.read_text("utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as e:
+        raise ParamError(
+            expected="a YAML file", found=str(e).splitlines()[0], where=file.name, todo="correct the file",
+        ) from None  # fmt: skip
+    if not isinstance(content, dict):
+        raise ParamError(expected="one section a room", found=type(content).__name__, where=file.name, todo="add them")
+    return content
+
+
+def section(room: str) -> dict[str, Any]:
+    """The section of one room in params.yaml. Raises ParamError where there is none."""
+    content = load()
+    if not isinstance(content.get(room), dict):
+        raise ParamError(
+            expected=f"a section `{room}:`", found=", ".join(map(str, content)), where="params.yaml",
+            todo=f"add `{room}:` with the parameters of notebooks/{room}.ipynb",
+        )  # fmt: skip
+    return dict(content[room])
+
+
+def signature(source: str, where: str = "parameters cell") -> list[Parameter]:
+    """The parameters a cell declares.
+
+    >>> signature("n: int = 3  # people, count, [1, inf]")
+    [Parameter(name='n', type='int', default=3, meaning='people, count, [1, inf]', low=1.0, high=inf)]
+    """
+    lines = source.splitlines()
+    found = []
+    for node in ast.parse(source).body:
+        ok = isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None
+        if not ok or not isinstance(node, ast.AnnAssign) or ast.unparse(node.annotation) not in _TYPES:
+            raise ParamError(
+                expected="`name: type = default  # meaning, unit, range`", found=lines[node.lineno - 1][:80],
+                where=where, todo=f"write it so, with a type of {', '.join(_TYPES)}",
+            )  # fmt: skip
+        comment = lines[node.end_lineno - 1 if node.end_lineno else 0].partition("  # ")[2].strip()
+        bounds = _RANGE.search(comment)
+        low, high = (float(bounds[1]), float(bounds[2])) if bounds else (-math.inf, math.inf)
+        default = ast.literal_eval(node.value) if node.value is not None else None
+        found.append(Parameter(ast.unparse(node.target), ast.unparse(node.annotation), default, comment, low, high))
+    return found
+
+
+def check(values: dict[str, Any], declared: list[Parameter], *, room: str) -> dict[str, Any]:
+    """The values of params.yaml, if they fit the signature: same names, right types, in range, plain data only.
+
+    An int is accepted where a float is declared; a bool is never a number. Raises ParamError naming the parameter.
+    """
+    where = f"params.yaml: {room}"
+    known = {p.name: p for p in declared}
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            raise ParamError(
+                expected=f"parameters {', '.join(known)}", found=f"unknown parameter {name}", where=where,
+                todo=f"did you mean {near[0]}?" if near else "remove it, or add it to the notebook's parameters cell",
+            )  # fmt: skip
+    for p in declared:
+        if p.name not in values:
+            raise ParamError(
+                expected=f"{p.name} ({p.type}: {p.meaning})", found="no such parameter", where=where,
+                todo=f"add `{p.name}: {p.default}`",
+            )  # fmt: skip
+        _fits(values[p.name], p, f"{where}.{p.name}")
+    return {p.name: float(values[p.name]) if p.type == "float" else values[p.name] for p in declared}
+
+
+def _fits(value: Any, p: Parameter, where: str) -> None:
+    wrong = not isinstance(value, _TYPES[p.type]) or (isinstance(value, bool) and p.type in ("int", "float"))
+    if wrong or not _plain(value):
+        raise ParamError(
+            expected=f"{p.type}: {p.meaning}", found=f"{value!r} ({type(value).__name__})", where=where,
+            todo=f"write for example `{p.name}: {p.default}`",
+        )  # fmt: skip
+    if p.type in ("int", "float") and not p.low <= value <= p.high:
+        raise ParamError(
+            expected=f"{p.low:g} to {p.high:g}: {p.meaning}", found=repr(value), where=where,
+            todo=f"choose a value in that range, for example {p.default}",
+        )  # fmt: skip
+
+
+def _plain(value: Any) -> bool:
+    """Only str, int, float, bool, None and lists and dicts of them reach a notebook (no YAML tags, no objects)."""
+    if isinstance(value, dict):
+        return all(isinstance(k, str) and _plain(v) for k, v in value.items())
+    if isinstance(value, list):
+        return all(_plain(v) for v in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, str | int | bool)

@@ -1,0 +1,89 @@
+"""Finished table in, Figure out. No statistics here, no disk, no pyplot state; safe for colour-blind readers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREY, GREEN, RED = "#0072B2", "#D55E00", "#767676", "#009E73", "#B00020"
+VERDICT = {"pass": GREEN, "fail": RED, "cannot tell": GREY, "info": BLUE}
+
+
+def canvas(width: float = 7.0, height: float = 3.2) -> tuple[Figure, Axes]:
+    """An empty figure with one axes, drawn alike on every page."""
+    fig = Figure(figsize=(width, height), layout="constrained")
+    ax = fig.add_subplot()
+    ax.spines[["top", "right"]].set_visible(False)
+    return fig, ax
+
+
+def intervals(frame: pd.DataFrame, label: str, xlabel: str, reference: float | None = None) -> Figure:
+    """Point and interval a row (columns value, low, high and optionally verdict), first row on top.
+
+    Rows without a value are named with the word "undefined", so that no group disappears from a picture.
+    """
+    fig, ax = canvas(7.0, 1.0 + 0.26 * max(len(frame), 1))
+    y = np.arange(len(frame))
+    value, low, high = (frame[c].to_numpy(float) for c in ("value", "low", "high"))
+    kinds = frame["verdict"].tolist() if "verdict" in frame else ["info"] * len(frame)
+    for i, kind in enumerate(kinds):
+        colour = VERDICT.get(kind, BLUE)
+        if np.isnan(value[i]):
+            ax.annotate("undefined", (0.01, i), xycoords=("axes fraction", "data"), color=GREY, va="center", fontsize=8)
+            continue
+        ax.plot([low[i], high[i]], [i, i], color=colour, lw=2, solid_capstyle="butt")
+        ax.plot(value[i], i, "o" if kind != "fail" else "X", color=colour, ms=5)
+    if reference is not None:
+        ax.axvline(reference, color=GREY, lw=1, ls="--")
+    ax.set_yticks(y, [str(v)[:48] for v in frame[label]])
+    ax.set_ylim(len(frame) - 0.5, -0.5)
+    ax.set_xlabel(xlabel)
+    return fig
+
+
+def lines(frame: pd.DataFrame, x: str, ys: dict[str, str], ylabel: str, marks: list[float] | None = None) -> Figure:
+    """One line for each column in `ys` (column -> label) over `x`; `marks` draws vertical lines."""
+    fig, ax = canvas()
+    for (column, label), style, colour in zip(
+        ys.items(), ["-", "--", ":", "-."] * 3, [BLUE, ORANGE, GREEN, GREY] * 3, strict=False
+    ):
+        ax.plot(frame[x], frame[column], style, color=colour, label=label, lw=1.8)
+    for mark in marks or []:
+        ax.axvline(mark, color=RED, lw=1, ls="--")
+    ax.set_ylabel(ylabel)
+    ax.set_xlabel(x)
+    if len(ys) > 1:
+        ax.legend(frameon=False, fontsize=8)
+    return fig
+
+
+def bars(frame: pd.DataFrame, label: str, value: str, xlabel: str) -> Figure:
+    """Horizontal bars, first row on top, the number at the end of each."""
+    fig, ax = canvas(7.0, 1.0 + 0.26 * max(len(frame), 1))
+    ax.barh(np.arange(len(frame)), frame[value].to_numpy(float), color=BLUE, height=0.7)
+    for i, v in enumerate(frame[value].to_numpy(float)):
+        ax.annotate(f" {v:.3g}", (v if v == v else 0, i), va="center", fontsize=8)
+    ax.set_yticks(np.arange(len(frame)), [str(v)[:48] for v in frame[label]])
+    ax.set_ylim(len(frame) - 0.5, -0.5)
+    ax.set_xlabel(xlabel)
+    return fig
+
+
+def stacked(frame: pd.DataFrame, label: str, parts: dict[str, str], xlabel: str) -> Figure:
+    """Horizontal stacked bars of counts, one row a `label`; `parts` maps a column to its verdict (colour and legend)."""
+    fig, ax = canvas(7.0, 1.2 + 0.26 * max(len(frame), 1))
+    left = np.zeros(len(frame))
+    for (column, verdict), hatch in zip(parts.items(), ["", "//", "..", "xx"], strict=False):
+        counts = frame[column].to_numpy(float)
+        ax.barh(
+            np.arange(len(frame)), counts, left=left, color=VERDICT.get(verdict, BLUE), hatch=hatch, edgecolor="white",
+            label=column, height=0.7,
+        )  # fmt: skip
+        left += counts
+    ax.set_yticks(np.arange(len(frame)), [str(v)[:48] for v in frame[label]])
+    ax.set_ylim(len(frame) - 0.5, -0.5)
+    ax.set_xlabel(xlabel)
+    fig.legend(frameon=False, fontsize=8, loc="outside upper right", ncols=len(parts))
+    return fig

@@ -1,0 +1,400 @@
+"""The agreed tables: the dozen column names that are the language of hfkit, declared once.
+
+Raw side (a source in `params.yaml: clean.sources` maps an export to one of these): items, feedback, raters,
+population, policy. Made by the rooms: the rest. A column with a dot (`cohort.language`, `feature.length`) belongs to an
+open family: any name after the dot is allowed.
+
+Two kinds of cohort are kept apart by name. In raw tables both are `cohort.*`, of an item (the person served) or of a
+rater (the person who judged); from `aggregate` on they are `served.*` and `rater.*`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from hfkit.shared.errors import BadValue, MissingColumn
+
+NOT_STATED = "not stated"
+VERDICTS = ("pass", "fail", "cannot tell", "info")
+BETTER = ("higher", "lower", "target", "none")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its type (str, float, int, bool, time), whether it may be missing, range, unit and meaning."""
+
+    name: str
+    type: str
+    meaning: str
+    required: bool = False
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """One agreed table: what a row is, its columns, and the open families (`cohort.`) it may carry."""
+
+    name: str
+    row: str
+    columns: tuple[Column, ...]
+    families: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+
+    def column(self, name: str) -> Column | None:
+        """The declaration of a column, None where the table has no such column."""
+        return next((c for c in self.columns if c.name == name), None)
+
+
+def _c(name: str, type: str, meaning: str, **more: Any) -> Column:
+    return Column(name, type, meaning, **more)
+
+
+ITEMS = Table(
+    "items",
+    "one thing the model did",
+    (
+        _c("item_id", "str", "identifies the item", required=True),
+        _c("component", "str", "the part of the product that made it", required=True),
+        _c("served_at", "time", "when it was served, UTC"),
+        _c("text", "str", "what the model saw or said, personal data masked"),
+        _c("score", "float", "the model's probability of the component's event", low=0, high=1),
+        _c("decision", "int", "1 where the model acted as if the event holds", low=0, high=1),
+        _c("model_version", "str", "the version that made it"),
+        _c("latency_ms", "float", "time to answer", low=0, unit="ms"),
+        _c("error", "int", "1 where the call failed", low=0, high=1),
+        _c("arm", "str", "arm of a running experiment"),
+        _c("action", "str", "the action a logged policy chose"),
+        _c("context", "str", "the part of the context a target policy depends on (a position)"),
+        _c("propensity", "float", "the logged policy's probability of that action, above 0", low=0, high=1),
+        _c("reward", "float", "what the action brought"),
+    ),
+    families=("cohort.", "feature."),
+    key=("item_id",),
+)
+
+FEEDBACK = Table(
+    "feedback",
+    "one answer of one rater to one question",
+    (
+        _c("feedback_id", "str", "identifies the answer", required=True),
+        _c("item_id", "str", "the item it is about", required=True),
+        _c("rater_id", "str", "pseudonym of who answered; missing = anonymous"),
+        _c("rater_kind", "str", "who answered", required=True, values=("human", "model", "code")),
+        _c("channel", "str", "how it arrived", required=True),
+        _c("question", "str", "what was asked", required=True),
+        _c("value", "str", "the answer as given"),
+        _c("value_text", "str", "free text given with it, personal data masked"),
+        _c("correction", "str", "what the rater would have wanted, personal data masked"),
+        _c("created_at", "time", "when it was given, UTC"),
+        _c("consent_scope", "str", "what the rater agreed to"),
+        _c("confidence", "float", "the rater's own confidence", low=0, high=1),
+        _c("seconds_spent", "float", "time spent on the answer", low=0, unit="s"),
+        _c("model_version", "str", "the version the rater saw"),
+        _c("component", "str", "added by clean: the component the rubric says the answer is about", required=True),
+        _c("label", "float", "added by clean: 1 event, 0 no event, missing = no label", low=0, high=1),
+    ),
+    key=("feedback_id",),
+)
+
+RATERS = Table(
+    "raters",
+    "one person or program who gave feedback",
+    (
+        _c("rater_id", "str", "pseudonym", required=True),
+        _c("consent", "str", "granted or withdrawn", values=("granted", "withdrawn")),
+    ),
+    families=("cohort.",),
+    key=("rater_id",),
+)
+
+POPULATION = Table(
+    "population",
+    "the share of one group among the people served",
+    (
+        _c("cohort", "str", "name of the cohort attribute, without `cohort.`", required=True),
+        _c("group", "str", "one of its values", required=True),
+        _c("share", "float", "share of the reference population", required=True, low=0, high=1),
+    ),
+    key=("cohort", "group"),
+)
+
+POLICY = Table(
+    "policy",
+    "how often a target policy takes one action in one context",
+    (
+        _c("context", "str", "matches items.context", required=True),
+        _c("action", "str", "matches items.action", required=True),
+        _c("probability", "float", "the target policy's probability", required=True, low=0, high=1),
+    ),
+    key=("context", "action"),
+)
+
+REJECTS = Table(
+    "rejects",
+    "one record that was not kept, and why",
+    (
+        _c("source", "str", "name of the source in params", required=True),
+        _c("table", "str", "the table it was meant for", required=True),
+        _c("line", "int", "record number in the file, from 1; 0 = the file", required=True, low=0),
+        _c("reason", "str", "reason code", required=True),
+        _c("column", "str", "the column at fault"),
+    ),
+)
+
+ACCOUNTS = Table(
+    "accounts",
+    "the books of one source: read = kept + rejected",
+    (
+        _c("source", "str", "name of the source", required=True),
+        _c("table", "str", "the table it feeds", required=True),
+        _c("read", "int", "records in the file", required=True, low=0),
+        _c("kept", "int", "records used", required=True, low=0),
+        _c("rejected", "int", "records in the rejects", required=True, low=0),
+        _c("sha256", "str", "keyed or plain hash of the file", required=False),
+    ),
+    key=("source",),
+)
+
+COMPONENTS = Table(
+    "components",
+    "one component of the product",
+    (
+        _c("component", "str", "its name", required=True),
+        _c("event", "str", "what the score is the probability of", required=True),
+        _c("threshold", "float", "acts where the score is at least this", required=True, low=0, high=1),
+        _c("cost_false_alarm", "float", "cost of acting without the event", required=True, low=0, unit="points"),
+        _c("cost_miss", "float", "cost of not acting on the event", required=True, low=0, unit="points"),
+        _c("effort_days", "float", "person-days to fix one issue in it", required=True, low=0, unit="days"),
+    ),
+    key=("component",),
+)
+
+RATER_TRUST = Table(
+    "rater_trust",
+    "one rater as audit found them",
+    (
+        _c("rater_id", "str", "pseudonym", required=True),
+        _c("n_answers", "int", "labelled answers", required=True, low=0),
+        _c("n_shared", "int", "answers on items that others answered too", required=True, low=0),
+        _c("agreement", "float", "share of shared answers equal to the others' majority", low=0, high=1),
+        _c("low", "float", "lower bound of agreement", low=0, high=1),
+        _c("high", "float", "upper bound of agreement", low=0, high=1),
+        _c("flagged", "bool", "True where the answers should not count", required=True),
+        _c("reason", "str", "why flagged; empty otherwise", required=True),
+    ),
+    key=("rater_id",),
+)
+
+LABELS = Table(
+    "labels",
+    "the aggregated label of one item for one component",
+    (
+        _c("item_id", "str", "the item", required=True),
+        _c("component", "str", "the component", required=True),
+        _c("p", "float", "estimated probability that the event holds", required=True, low=0, high=1),
+        _c("low", "float", "lower bound of p, 95 %", required=True, low=0, high=1),
+        _c("high", "float", "upper bound of p, 95 %", required=True, low=0, high=1),
+        _c("label", "int", "1 where p is above one half", required=True, low=0, high=1),
+        _c("n_answers", "int", "answers behind it", required=True, low=1),
+        _c("disagreement", "float", "entropy of the answers, 0 agree, 1 split in half", required=True, low=0, high=1),
+    ),
+    key=("item_id", "component"),
+)
+
+JUDGEMENTS = Table(
+    "judgements",
+    "one labelled answer, with who judged, who was served and what the model said",
+    (
+        _c("feedback_id", "str", "the answer", required=True),
+        _c("item_id", "str", "the item", required=True),
+        _c("component", "str", "the component", required=True),
+        _c("rater_id", "str", "who judged; missing = anonymous"),
+        _c("channel", "str", "how it arrived", required=True),
+        _c("created_at", "time", "when it was given, UTC"),
+        _c("label", "int", "1 event, 0 no event, by this rater", required=True, low=0, high=1),
+        _c("weight", "float", "how much it counts; 0 = a flagged rater", required=True, low=0),
+        _c("score", "float", "the serving model's score", low=0, high=1),
+    ),
+    families=("served.", "rater."),
+    key=("feedback_id",),
+)
+
+ROUTES = Table(
+    "routes",
+    "which component one piece of feedback is about",
+    (
+        _c("feedback_id", "str", "the answer", required=True),
+        _c("filed", "str", "the component it was filed under", required=True),
+        _c("routed", "str", "the component it is about; missing = abstain, a person decides"),
+        _c("method", "str", "how that was found", required=True, values=("filed", "rule", "model", "abstain")),
+        _c("confidence", "float", "probability of the routed component", low=0, high=1),
+    ),
+    key=("feedback_id",),
+)
+
+ISSUES = Table(
+    "issues",
+    "one cluster of negative feedback, ranked",
+    (
+        _c("issue_id", "str", "identifies the issue", required=True),
+        _c("rank", "int", "1 = fix first", required=True, low=1),
+        _c("component", "str", "where to fix it", required=True),
+        _c("title", "str", "its most telling words, each used by enough people", required=True),
+        _c("n_feedback", "int", "pieces of feedback", required=True, low=0),
+        _c("n_items", "int", "items behind it", required=True, low=0),
+        _c("n_raters", "int", "people behind it", required=True, low=0),
+        _c("benefit", "float", "expected cost saved per 1,000 served items", required=True, unit="points"),
+        _c("low", "float", "lower bound of benefit", unit="points"),
+        _c("high", "float", "upper bound of benefit", unit="points"),
+        _c("effort_days", "float", "person-days to fix", required=True, low=0, unit="days"),
+        _c("risk", "float", "probability that training on it makes the model worse", low=0, high=1),
+        _c("value_per_day", "float", "benefit, less risk, per day of effort", required=True),
+        _c("verdict", "str", "what to do", required=True, values=("train", "fix", "exclude", "cannot tell")),
+        _c("note", "str", "why", required=True),
+    ),
+    key=("issue_id",),
+)
+
+ROWS = Table(
+    "rows",
+    "what to do with one labelled item",
+    (
+        _c("item_id", "str", "the item", required=True),
+        _c("component", "str", "the component", required=True),
+        _c("issue_id", "str", "the issue it belongs to; missing = none"),
+        _c(
+            "use",
+            "str",
+            "train on it now, ask about it next, or leave it out",
+            required=True,
+            values=("exploit", "explore", "exclude"),
+        ),
+        _c("priority", "float", "higher first, within its use", required=True),
+        _c("weight", "float", "training weight", required=True, low=0),
+    ),
+    key=("item_id", "component"),
+)
+
+PREDICTIONS = Table(
+    "predictions",
+    "what baseline and candidate say about one labelled item",
+    (
+        _c("item_id", "str", "the item", required=True),
+        _c("component", "str", "the component", required=True),
+        _c(
+            "split",
+            "str",
+            "test rows were never seen by the candidate; calibrate rows only by its last step",
+            required=True,
+            values=("train", "calibrate", "test"),
+        ),
+        _c("baseline", "float", "the serving model's score; missing = none was logged", low=0, high=1),
+        _c("candidate", "float", "the retrained model's score", required=True, low=0, high=1),
+    ),
+    key=("item_id", "component"),
+)
+
+EVIDENCE = Table(
+    "evidence",
+    "one measured statement",
+    (
+        _c("measure", "str", "what was measured", required=True),
+        _c("component", "str", "the component, or `all`", required=True),
+        _c("group", "str", "`all`, or a cohort group as `served.language=es` / `rater.age=60-64`", required=True),
+        _c("value", "float", "point estimate; missing = undefined"),
+        _c("low", "float", "lower bound"),
+        _c("high", "float", "upper bound"),
+        _c("n", "int", "rows behind it", required=True, low=0),
+        _c("better", "str", "which direction is better", required=True, values=BETTER),
+        _c("verdict", "str", "pass, fail, cannot tell; info = no target was declared", required=True, values=VERDICTS),
+        _c("note", "str", "why, and what would settle it", required=True),
+    ),
+)
+
+TABLES: dict[str, Table] = {
+    t.name: t
+    for t in (ITEMS, FEEDBACK, RATERS, POPULATION, POLICY, REJECTS, ACCOUNTS, COMPONENTS, RATER_TRUST, LABELS,
+              JUDGEMENTS, ROUTES, ISSUES, ROWS, PREDICTIONS, EVIDENCE)
+}  # fmt: skip
+
+RAW = ("items", "feedback", "raters", "population", "policy")
+
+_DTYPES = {"str": "str", "float": "float64", "int": "int64", "bool": "bool", "time": "datetime64[us, UTC]"}
+
+
+def cohorts(frame: pd.DataFrame, family: str = "cohort.") -> list[str]:
+    """Which columns of a family does a table carry? In the order of the table."""
+    return [c for c in frame.columns if c.startswith(family)]
+
+
+def shape(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """Bring a table into its agreed shape: declared columns first and typed, families after, sorted; others refused.
+
+    Optional columns that are absent are added as missing, so that a reader never asks whether a column exists.
+    Integer columns with missing values are kept as float. Raises MissingColumn for a required column that is absent or
+    a column that is not declared, BadValue for a value outside its range or list, or a repeated key.
+    """
+    where = f"table {table.name}"
+    for c in table.columns:
+        if c.required and c.name not in frame.columns:
+            raise MissingColumn(
+                expected=f"column {c.name} ({c.meaning})", found=f"columns {', '.join(map(str, frame.columns))}",
+                where=where, todo=f"map or compute {c.name}",
+            )  # fmt: skip
+    known = {c.name for c in table.columns}
+    extra = [c for c in frame.columns if c not in known]
+    unknown = [c for c in extra if not c.startswith(table.families)] if table.families else extra
+    if unknown:
+        raise MissingColumn(
+            expected=f"declared columns or the families {table.families}", found=f"column {unknown[0]}",
+            where=where, todo="rename it, drop it, or declare it in hfkit/shared/schema.py",
+        )  # fmt: skip
+    out = {c.name: _typed(frame, c, where) for c in table.columns}
+    for name in sorted(extra):
+        out[name] = _family(frame[name])
+    shaped = pd.DataFrame(out, index=frame.index).reset_index(drop=True)
+    if table.key and shaped.duplicated(list(table.key)).any():
+        raise BadValue(
+            expected=f"one row per {', '.join(table.key)}", found=f"{int(shaped.duplicated(list(table.key)).sum())} "
+            "repeated rows", where=where, todo="remove the duplicates before writing",
+        )  # fmt: skip
+    return shaped
+
+
+def _family(values: pd.Series) -> pd.Series:
+    """Numbers stay numbers, everything else is text; a missing cohort stays missing."""
+    return values.astype("float64") if pd.api.types.is_numeric_dtype(values) else values.astype("str")
+
+
+def _typed(frame: pd.DataFrame, c: Column, where: str) -> pd.Series:
+    if c.name not in frame.columns:
+        empty = pd.Series([None] * len(frame), index=frame.index, dtype="object")
+        return empty.astype("str" if c.type == "str" else "float64" if c.type in ("int", "bool") else _DTYPES[c.type])
+    values = frame[c.name]
+    if c.required and values.isna().any():
+        raise BadValue(
+            expected=f"{c.name} in every row", found=f"{int(values.isna().sum())} missing", where=where,
+            todo=f"fill {c.name} or drop the rows, with a reason",
+        )  # fmt: skip
+    kind = "float" if c.type == "int" and values.isna().any() else c.type
+    typed = pd.to_datetime(values, utc=True).astype(_DTYPES["time"]) if kind == "time" else values.astype(_DTYPES[kind])
+    bad = pd.Series(False, index=frame.index)
+    if c.low is not None:
+        bad |= typed < c.low
+    if c.high is not None:
+        bad |= typed > c.high
+    if c.values:
+        bad |= typed.notna() & ~typed.isin(c.values)
+    if bad.any():
+        span = " or ".join(c.values) if c.values else f"{c.low} to {'any' if c.high is None else c.high}"
+        raise BadValue(
+            expected=f"{c.name} of {span}", found=f"{typed[bad].iloc[0]!r} and {int(bad.sum()) - 1} more", where=where,
+            todo=f"correct the source or its mapping: {c.name} is {c.meaning}",
+        )  # fmt: skip
+    return typed

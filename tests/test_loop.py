@@ -1,0 +1,68 @@
+"""The loop as DVC users run it: no-op, forced, one parameter changed, metrics, plots, params and experiments."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from hfkit.shared.tables import ROOMS
+
+pytestmark = pytest.mark.loop
+
+
+def ran(output):
+    return re.findall(r"Running stage '(\w+)'", output)
+
+
+def test_a_second_repro_does_nothing(loop):
+    out = loop("dvc", "repro")
+    assert ran(out) == []
+    assert "up to date" in out
+
+
+def test_a_forced_repro_gives_the_same_bytes(loop):
+    before = (loop.root / "dvc.lock").read_bytes()
+    out = loop("dvc", "repro", "-f")
+    assert sorted(ran(out)) == sorted(ROOMS)
+    assert (loop.root / "dvc.lock").read_bytes() == before
+    for room in ROOMS:
+        assert f"build/{room}.ipynb" in before.decode()
+        assert f"reports/{room}.html" in before.decode()
+
+
+@pytest.mark.parametrize(
+    ("room", "change", "rerun"),
+    [
+        ("report", {"show_rows": 7}, {"report"}),
+        ("decide", {"roles": ["product"]}, {"decide", "report"}),
+        ("monitor", {"freq_days": 14}, {"monitor", "decide", "retrospective", "report"}),
+    ],
+)
+def test_one_parameter_reruns_only_what_depends_on_it(loop, room, change, rerun):
+    loop.params(room, **change)
+    assert set(ran(loop("dvc", "repro"))) == rerun
+    assert f"{room}.{next(iter(change))}" in loop("dvc", "params", "diff")
+    loop("git", "checkout", "-q", "--", ".")
+    assert ran(loop("dvc", "repro")) == []  # the earlier result is taken from the run cache
+
+
+def test_metrics_and_plots_are_declared_for_every_room(loop):
+    shown = json.loads(loop("dvc", "metrics", "show", "--json"))
+    files = shown[""]["data"]
+    assert set(files) == {f"metrics/{room}.json" for room in ROOMS}
+    assert all(f["data"] for f in files.values())
+    loop("dvc", "plots", "show", "-o", "build/plots")
+    assert (loop.root / "build" / "plots" / "index.html").stat().st_size > 0
+
+
+def test_an_experiment_changes_its_parameter_and_shows_in_the_metrics(loop):
+    loop("dvc", "exp", "run", "-q", "-n", "fewer-roles", "-S", "decide.roles=[product]")
+    shown = loop("dvc", "exp", "show", "--csv")
+    assert "fewer-roles" in shown
+    diff = json.loads(loop("dvc", "metrics", "diff", "--json", "HEAD"))
+    reasons = diff["metrics/decide.json"]["reasons"] if "metrics/decide.json" in diff else {}
+    assert reasons["diff"] == -2  # two sign-offs fewer are missing
+    loop("git", "checkout", "-q", "--", ".")
+    loop("dvc", "repro", "-q")

@@ -1,0 +1,118 @@
+"""page and show: what a stranger wrote stays text; a page that could run or load anything is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from hfkit import page
+from hfkit.shared import plots, show
+from hfkit.shared.errors import StageError
+
+CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What the helpers hand to Jupyter, as (data, metadata) pairs."""
+    caught = []
+    monkeypatch.setattr(show, "display", lambda s: caught.append(s._repr_mimebundle_()))
+    return caught
+
+
+def as_page(bundles, error=""):
+    cells = [new_markdown_cell("# Room: question?"), new_code_cell("1 < 2", metadata={"tags": []})]
+    cells += [
+        new_code_cell("x", outputs=[new_output("display_data", data=_b64(d), metadata=m)], metadata={"tags": []})
+        for d, m in bundles
+    ]
+    return page.render(new_notebook(cells=cells), "audit", error=error)
+
+
+def _b64(data):
+    import base64
+
+    return {k: base64.b64encode(v).decode() if isinstance(v, bytes) else v for k, v in data.items()}
+
+
+def naughty():
+    if not CORPORA.is_dir():
+        pytest.skip("shared/corpora is absent")
+    blns = json.loads((CORPORA / "blns" / "blns.json").read_text("utf-8"))
+    purify = json.loads((CORPORA / "dompurify" / "payloads.json").read_text("utf-8"))
+    return blns + [p if isinstance(p, str) else json.dumps(p) for p in purify]
+
+
+def test_hostile_text_passes_every_helper_and_stays_text(shown):
+    texts = naughty()
+    frame = pd.DataFrame({"text": texts, texts[20][:30] or "x": texts})
+    show.table(frame, "caption <script>", rows=10_000)
+    show.text(texts, "quotes <b>")
+    for t in texts[:200]:
+        show.answer(t)
+        show.say(t)
+    html = as_page(shown)  # render() runs the gate over every byte
+    assert "&lt;script&gt;" in html
+    assert "<script" not in html.lower()
+
+
+@pytest.mark.parametrize(
+    "leak",
+    [
+        "<script>1</script>", "<img src=x onerror=alert(1)>", '<a href="javascript:alert(1)">x</a>',
+        '<a href="https://example.org">x</a>', '<iframe src="x"></iframe>', '<form action="x"></form>',
+        '<meta http-equiv="refresh" content="0;url=x">', '<link rel="stylesheet" href="x">', "<svg onload=1></svg>",
+        '<img src="https://example.org/x.png" alt="a">', '<img src="data:image/png;base64,AA">', "<object></object>",
+        '<p style="background:url(x)">a</p>', '<a href="//example.org/x.html">x</a>', "<base href='x'>",
+        "<video src=x></video>", '<img src="data:image/svg+xml;base64,AA" alt="a">', "<details ontoggle=1>x</details>",
+    ],
+)  # fmt: skip
+def test_the_gate_refuses_each_planted_leak(leak):
+    with pytest.raises(StageError, match="without scripts"):
+        page.gate(f"<html><body>{leak}</body></html>", where="here")
+
+
+def test_a_figure_needs_alt_text_and_keeps_its_bytes(shown):
+    frame = pd.DataFrame({"g": ["a", "b"], "value": [0.1, float("nan")], "low": [0, float("nan")], "high": [1.0, 2.0]})
+    for _ in range(2):
+        show.figure(plots.intervals(frame, "g", "x"), alt='two groups "quoted" <b>')
+    assert shown[0] == shown[1]
+    html = as_page(shown[:1])
+    assert "two groups \"quoted\" &lt;b&gt;" in html.split("alt=")[1][:40]
+
+
+def test_question_then_answer_then_the_rest_and_code_folded():
+    nb = new_notebook(
+        cells=[
+            new_markdown_cell("# Q?"),
+            new_code_cell("secret_code()", metadata={"tags": []}),
+            new_code_cell(
+                "a",
+                metadata={"tags": ["answer"]},
+                outputs=[new_output("display_data", data={"text/html": "<p>THE ANSWER</p>", "text/plain": "x"})],
+            ),
+        ]
+    )
+    html = page.render(nb, "audit")
+    assert html.index("Q?") < html.index("THE ANSWER") < html.index("secret_code()")
+    assert "<details" in html.split("secret_code()")[0].rsplit("</section>", 1)[-1]
+
+
+def test_a_failed_page_says_so_first_and_escapes_the_message():
+    html = as_page([], error="BadValue: expected <b>")
+    assert html.index("This stage failed") < html.index("question?")
+    assert "expected &lt;b&gt;" in html
+
+
+def test_control_and_direction_characters_are_visible():
+    assert show.visible("a\x1b]8;;x\x07\u202eb\u200b") == "a\\x1b]8;;x\\x07\\u202eb\\u200b"
+
+
+def test_rendering_twice_gives_the_same_bytes():
+    nb = new_notebook(cells=[new_markdown_cell("# Q?\n\n## Part\n\ntext")])
+    assert page.render(nb, "audit") == page.render(nbformat.from_dict(nb), "audit")

@@ -1,0 +1,72 @@
+"""params: a missing, extra, wrongly typed or out-of-range parameter is an error that names it."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from hfkit.shared import params
+from hfkit.shared.errors import ParamError
+
+CELL = """n: int = 3  # people, count, [1, inf]
+share: float = 0.5  # share, [0, 1]
+name: str = "x"  # a name
+on: bool = True  # a switch
+groups: list = []  # groups
+"""
+GOOD = {"n": 1, "share": 1, "name": "y", "on": False, "groups": [{"a": 1}]}
+
+
+def test_good_values_pass_and_an_int_becomes_the_declared_float():
+    checked = params.check(GOOD, params.signature(CELL), room="r")
+    assert checked == GOOD
+    assert isinstance(checked["share"], float)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"extra": 1}, "unknown parameter extra"),
+        ({"shar": 0.5}, "did you mean share"),
+        ({"n": 0}, "found 0"),
+        ({"n": True}, "bool"),
+        ({"n": 1.5}, "float"),
+        ({"n": "3"}, "str"),
+        ({"share": 1.01}, "found 1.01"),
+        ({"share": float("nan")}, "nan"),
+        ({"name": 7}, "int"),
+        ({"name": b"x"}, "bytes"),
+        ({"on": "yes"}, "str"),
+        ({"on": 1}, "int"),
+        ({"groups": {"a"}}, "set"),
+        ({"groups": [object()]}, "object"),
+        ({"groups": [{1: 2}]}, "list"),
+    ],
+)
+def test_each_misfit_is_named(change, message):
+    with pytest.raises(ParamError, match=message):
+        params.check({**GOOD, **change}, params.signature(CELL), room="r")
+
+
+def test_a_missing_parameter_is_named():
+    values = {k: v for k, v in GOOD.items() if k != "share"}
+    with pytest.raises(ParamError, match="share .float: share"):
+        params.check(values, params.signature(CELL), room="r")
+
+
+@pytest.mark.parametrize("line", ["n = 3", "n: int", "n: complex = 3", "import os", "n: int = f()"])
+def test_a_cell_that_is_no_signature_is_refused(line):
+    with pytest.raises((ParamError, ValueError)):
+        params.signature(line)
+
+
+def test_yaml_tags_do_not_reach_a_notebook(tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_text("r: {name: !!binary aGk=, groups: !!set {a, b}}", "utf-8")
+    values = {**GOOD, **params.load(file)["r"]}
+    with pytest.raises(ParamError):
+        params.check(values, params.signature(CELL), room="r")
+    file.write_text("a: !!python/object/apply:os.system [ls]", "utf-8")
+    with pytest.raises(ParamError):
+        params.load(file)
+    assert yaml.safe_load("007") == 7  # why ids are written as quoted strings
