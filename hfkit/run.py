@@ -64,6 +64,7 @@ def execute(notebook: nbformat.NotebookNode, values: dict[str, object], room: st
             return papermill.execute_notebook(
                 notebook, out, parameters=values, kernel_name="python3", cwd=tables.ROOT / "notebooks",
                 request_save_on_cell_execute=False, progress_bar={"desc": step, "mininterval": 1.0, "ncols": 80},
+                extra_arguments=["--IPKernelApp.log_level=40"], ipython_hist_file=":memory:",
             )  # fmt: skip
         except PapermillExecutionError:
             return nbformat.read(out, as_version=4)
@@ -85,12 +86,18 @@ def failure(notebook: nbformat.NotebookNode, room: str) -> str:
 
 
 def strip(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Take out what differs between two runs of the same thing: times, paths, random ids, the Python patch version."""
+    """Take out what differs between two runs of the same thing: times, paths, random ids, the Python patch version.
+
+    Warnings name paths of the machine: they go to the terminal, not into the page.
+    """
     notebook.cells = [c for c in notebook.cells if "papermill-error-cell-tag" not in c.metadata.get("tags", [])]
     notebook.metadata = nbformat.from_dict({"kernelspec": notebook.metadata.get("kernelspec", {})})
     for cell in notebook.cells:
         for noise in ("papermill", "execution"):
             cell.metadata.pop(noise, None)
+        for warning in [o for o in cell.get("outputs", []) if o.get("name") == "stderr"]:
+            sys.stderr.write(warning.text)
+            cell.outputs.remove(warning)
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell["id"] = "injected-parameters"
             cell.source = cell.source.replace("# Parameters\n", "# from params.yaml\n", 1)

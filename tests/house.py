@@ -97,9 +97,10 @@ def purity(root: Path) -> list[str]:
             continue
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             name = _name(node)
-            bad = name in DISK | PICTURES or (isinstance(node, ast.Call) and _name(node.func) in CLOCK)
+            called = _name(node.func) if isinstance(node, ast.Call) else ""
+            bad = (isinstance(node, ast.alias) and name in DISK | PICTURES) or called in DISK | CLOCK
             if bad or _global_random(node):
-                breaches.append(f"{file.relative_to(root)}:{getattr(node, 'lineno', 0)} uses {name or 'random'}")
+                breaches.append(f"{file.relative_to(root)}:{getattr(node, 'lineno', 0)} uses {name or called or 'random'}")
     return breaches
 
 

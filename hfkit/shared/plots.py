@@ -38,7 +38,7 @@ def intervals(frame: pd.DataFrame, label: str, xlabel: str, reference: float | N
     if reference is not None:
         ax.axvline(reference, color=GREY, lw=1, ls="--")
     ax.set_yticks(y, [str(v)[:48] for v in frame[label]])
-    ax.set_ylim(len(frame) - 0.5, -0.5)
+    ax.set_ylim(max(len(frame), 1) - 0.5, -0.5)
     ax.set_xlabel(xlabel)
     return fig
 
@@ -66,13 +66,13 @@ def bars(frame: pd.DataFrame, label: str, value: str, xlabel: str) -> Figure:
     for i, v in enumerate(frame[value].to_numpy(float)):
         ax.annotate(f" {v:.3g}", (v if v == v else 0, i), va="center", fontsize=8)
     ax.set_yticks(np.arange(len(frame)), [str(v)[:48] for v in frame[label]])
-    ax.set_ylim(len(frame) - 0.5, -0.5)
+    ax.set_ylim(max(len(frame), 1) - 0.5, -0.5)
     ax.set_xlabel(xlabel)
     return fig
 
 
 def stacked(frame: pd.DataFrame, label: str, parts: dict[str, str], xlabel: str) -> Figure:
-    """Horizontal stacked bars of counts, one row a `label`; `parts` maps a column to its verdict (colour and legend)."""
+    """Horizontal stacked bars of counts, one row a `label`; `parts` maps a column to its verdict."""
     fig, ax = canvas(7.0, 1.2 + 0.26 * max(len(frame), 1))
     left = np.zeros(len(frame))
     for (column, verdict), hatch in zip(parts.items(), ["", "//", "..", "xx"], strict=False):
@@ -83,7 +83,27 @@ def stacked(frame: pd.DataFrame, label: str, parts: dict[str, str], xlabel: str)
         )  # fmt: skip
         left += counts
     ax.set_yticks(np.arange(len(frame)), [str(v)[:48] for v in frame[label]])
-    ax.set_ylim(len(frame) - 0.5, -0.5)
+    ax.set_ylim(max(len(frame), 1) - 0.5, -0.5)
     ax.set_xlabel(xlabel)
     fig.legend(frameon=False, fontsize=8, loc="outside upper right", ncols=len(parts))
+    return fig
+
+
+def reliability(frame: pd.DataFrame, models: tuple[str, ...] = ("baseline", "candidate")) -> Figure:
+    """What was said against what happened, one panel a component, one line with its band a model.
+
+    Columns component, model, mean_score, event_rate, low, high; bins without a rate are left out.
+    """
+    names = sorted(frame["component"].unique()) or ["no rows"]
+    fig = Figure(figsize=(1.2 + 2.6 * len(names), 3.2), layout="constrained")
+    for ax, name in zip(np.atleast_1d(fig.subplots(1, len(names), sharey=True)), names, strict=True):
+        ax.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--")
+        for model, colour, mark in zip(models, [ORANGE, BLUE, GREEN], ["s--", "o-", "^:"], strict=False):
+            part = frame[(frame["component"] == name) & (frame["model"] == model) & frame["event_rate"].notna()]
+            ax.plot(part["mean_score"], part["event_rate"], mark, color=colour, label=model, lw=1.6, ms=4)
+            ax.fill_between(part["mean_score"], part["low"], part["high"], color=colour, alpha=0.18, lw=0)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="mean score", title=str(name)[:32])
+    fig.axes[0].set_ylabel("share of events")
+    fig.axes[0].legend(frameon=False, fontsize=8)
     return fig

@@ -90,6 +90,7 @@ def table(frame: pd.DataFrame, caption: str, rows: int = 30) -> None:
     cells = [[number(v) for v in top[c].tolist()] for c in top.columns]
     heads = [visible(c) for c in top.columns]
     left = f"{len(frame) - len(top):,} more rows in the data" if len(frame) > len(top) else ""
+    left = left if len(frame) else "no rows"
     numeric = [pd.api.types.is_numeric_dtype(frame[c]) and frame[c].dtype != bool for c in frame.columns]
     display(Shown({"text/plain": _plain(heads, cells, caption, left), "text/html": _html(heads, cells, caption, left,
                                                                                           numeric)}))  # fmt: skip

@@ -7,6 +7,7 @@ a room's results where the next room finds them, but only when the room runs as 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -66,6 +67,26 @@ def read_raw(path: str, *, max_bytes: int = 2_000_000_000) -> bytes:
             todo="split the export into several sources",
         )  # fmt: skip
     return file.read_bytes()
+
+
+def secret() -> bytes:
+    """The key behind pseudonyms: data/private.key, made on first need, readable by its owner only, in neither git nor DVC.
+
+    Without it nobody can test a guess at who is behind a pseudonym; a lost key means new pseudonyms for everybody.
+    """
+    file = ROOT / "data" / "private.key"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as new:
+            new.write(os.urandom(32))
+    key = file.read_bytes()
+    if len(key) < 32:
+        raise StageError(
+            expected="a key of 32 bytes", found=f"{len(key)} bytes", where="data/private.key",
+            todo="restore it from your backup, or delete it to start with new pseudonyms",
+        )  # fmt: skip
+    return key
 
 
 def raw_records(folder: str) -> Iterator[tuple[str, Any]]:

@@ -1,0 +1,11 @@
+"""Clean: which feedback is usable, and what became of the rest?
+
+Consent first, strict types, duplicates and conflicts out, references checked, answers given a meaning by the rubric,
+personal data masked; every record of every source is kept or rejected with a reason.
+"""
+
+from hfkit.clean.private import mask
+from hfkit.clean.room import Cleaned, clean
+from hfkit.clean.summary import answer, evidence, metrics, reasons
+
+__all__ = ["Cleaned", "answer", "clean", "evidence", "mask", "metrics", "reasons"]

@@ -1,0 +1,99 @@
+"""From an export's columns to the agreed ones: names, constants (`=up`), templates (`u{user}`), `@row`, unpivot."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import pandas as pd
+
+from hfkit.clean.ledger import Ledger
+from hfkit.clean.settings import Source, near
+from hfkit.shared.errors import MissingColumn
+from hfkit.shared.records import Records
+
+_SLOT = re.compile(r"\{([^{}]+)\}")
+
+
+def rows(records: Records, source: Source, ledger: Ledger, first: int) -> pd.DataFrame:
+    """The rows of one source in agreed columns, each cell text or None, with `_entry` (its record in the ledger).
+
+    A record with a list or an object where a value is expected is rejected as `type`. Raises MissingColumn, with the
+    nearest name, where the mapping names a column that the export does not have.
+    """
+    wide = records.frame
+    number = pd.Series(list(records.lines), index=wide.index, dtype="int64")
+    entry = pd.Series(range(first, first + len(wide)), index=wide.index, dtype="int64")
+    frame = wide.assign(**{"@row": (number - 1).astype(str), "_entry": entry})
+    if source.unpivot:
+        frame = _long(frame, source)
+    out = {"_entry": frame["_entry"]}
+    for name, spec in source.columns.items():
+        out[name] = _column(frame, spec, source, f"columns.{name}", ledger)
+    return pd.DataFrame(out).reset_index(drop=True)
+
+
+def _long(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
+    u = source.unpivot
+    if u is None:
+        return frame
+    for name in u.columns:
+        _known(name, frame, source, "unpivot.columns")
+    rest = frame.drop(columns=list(u.columns))
+    parts = [rest.assign(**{u.into: label, u.value: frame[name]}) for name, label in u.columns.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _column(frame: pd.DataFrame, spec: str, source: Source, key: str, ledger: Ledger) -> pd.Series:
+    if spec.startswith("="):
+        return pd.Series(spec[1:], index=frame.index, dtype="object")
+    slots = _SLOT.findall(spec)
+    if not slots:
+        _known(spec, frame, source, key)
+        return _cells(frame, spec, source, ledger)
+    for slot in slots:
+        _known(slot, frame, source, key)
+    cells = {slot: _cells(frame, slot, source, ledger) for slot in slots}
+    out = pd.Series("", index=frame.index, dtype="object")
+    for at, part in enumerate(_SLOT.split(spec)):
+        out = out + (cells[part] if at % 2 else part)
+    absent = pd.concat(cells.values(), axis=1).isna().any(axis=1)
+    return out.mask(absent, None)
+
+
+def _cells(frame: pd.DataFrame, name: str, source: Source, ledger: Ledger) -> pd.Series:
+    """One column as text; what the source calls missing is None."""
+    values = frame[name]
+    texts = [v if isinstance(v, str) else _text(v) for v in values.tolist()]
+    ledger.reject(frame, [t is _ODD for t in texts], "type", name)
+    gone = {*source.missing, _ODD}
+    return pd.Series([None if t in gone else t for t in texts], index=frame.index, dtype="object")
+
+
+_ODD = "\0type"
+
+
+def _text(value: object) -> str | None:
+    """A JSON scalar as JSON writes it; a list or an object is not a value."""
+    if value is None or value != value:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+    return str(value) if isinstance(value, int) else _ODD
+
+
+def _known(name: str, frame: pd.DataFrame, source: Source, key: str) -> None:
+    if name not in frame.columns or name == "_entry":
+        names: Sequence[str] = [str(c) for c in frame.columns if c not in ("_entry", "@row")]
+        raise MissingColumn(
+            expected=f"column {name}", found=f"{len(names)} other columns in {source.path}",
+            where=f"params.yaml: clean.sources, {source.name}, {key}", todo=near(name, names, _some(names)),
+        )  # fmt: skip
+
+
+def _some(names: Sequence[str]) -> str:
+    """The export's column names, unless they look like data (a file without a header)."""
+    good = [n for n in names if re.fullmatch(r"[^\W\d][\w .-]{0,40}", n)]
+    return f"map one of: {', '.join(good[:30])}" if len(good) == len(names) else "check that the first line is a header"

@@ -1,0 +1,208 @@
+"""The room's one call, in the order that matters: consent, types, duplicates, joins, references, meaning, masks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from hfkit.clean import mapping, private, rules, settings, strict
+from hfkit.clean.ledger import Ledger
+from hfkit.shared import schema
+from hfkit.shared.errors import NothingLeft, ParamError
+from hfkit.shared.records import Records
+
+Entries = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """What is left after cleaning, and the books: `masked` by kind, `repeated` by source, `unlabelled` by question."""
+
+    items: pd.DataFrame
+    feedback: pd.DataFrame
+    raters: pd.DataFrame
+    population: pd.DataFrame
+    policy: pd.DataFrame
+    components: pd.DataFrame
+    rejects: pd.DataFrame
+    accounts: pd.DataFrame
+    masked: Counter[str]
+    repeated: dict[str, int]
+    unlabelled: dict[str, int]
+
+
+def clean(
+    records: Sequence[Records], *, sources: Entries, components: Entries, rubric: Entries, run_date: str,
+    assume_consent: bool = False, secret: Callable[[], bytes] | None = None,
+) -> Cleaned:  # fmt: skip
+    """Which feedback is usable, and what became of the rest?
+
+    `records` come from the format readers, one a source. `secret` gives the key for pseudonyms; it is called only where
+    a rater is named by an e-mail address or a phone number. Records of every source are kept or rejected, never lost;
+    the order of the records makes no difference to any table but the line numbers in `rejects`.
+
+    Raises ParamError, MissingColumn, BadValue (a score outside 0..1), NothingLeft, StageError (books out of balance).
+    """
+    given = settings.check(sources, components, rubric)
+    latest = _latest(run_date)
+    named = {r.source: r for r in records}
+    ledger = Ledger([named[s.name] for s in given.sources], [s.table for s in given.sources])
+    parts = _parts(ledger, given.sources)
+    parts = rules.consent(parts, ledger, assume=assume_consent)
+    for name, frame in parts.items():
+        parts[name] = _named(strict.typed(frame, schema.TABLES[name], ledger, latest), secret)
+    claims = dict(parts)
+    tables, repeated = _tables(parts, given, ledger)
+    made = {name: frame.drop(columns=[c for c in frame if c.startswith("_")]) for name, frame in tables.items()}
+    if not len(made["items"]) or not len(made["feedback"]):
+        raise _nothing(ledger, "item" if not len(made["items"]) else "answer")
+    made["items"] = _finished(made["items"])
+    shown, masked = _masked(made)
+    shaped = {n: schema.shape(f.sort_values(list(schema.TABLES[n].key)), schema.TABLES[n]) for n, f in shown.items()}
+    return Cleaned(
+        **shaped, components=_components(given), rejects=ledger.rejects(),
+        accounts=ledger.accounts(_kept(claims, made, ledger)), masked=masked, repeated=repeated,
+        unlabelled=_unlabelled(shaped["feedback"], given),
+    )  # fmt: skip
+
+
+def _latest(run_date: str) -> pd.Timestamp:
+    date = pd.to_datetime(run_date, format="%Y-%m-%d", errors="coerce")
+    if pd.isna(date):
+        raise ParamError(
+            expected="a date as 2026-07-06", found=repr(run_date), where="params.yaml: clean.run_date",
+            todo="write it so, in quotes",
+        )  # fmt: skip
+    return pd.Timestamp(date, tz="UTC") + pd.Timedelta(days=2) - pd.Timedelta(microseconds=1)
+
+
+def _parts(ledger: Ledger, sources: Sequence[settings.Source]) -> rules.Parts:
+    """All mapped rows of each agreed table under each other, as text."""
+    mapped: dict[str, list[pd.DataFrame]] = {name: [] for name in schema.RAW}
+    for i, (source, records) in enumerate(zip(sources, ledger.records, strict=True)):
+        rows = mapping.rows(records, source, ledger, int(ledger.first[i]))
+        if source.table == "feedback":
+            usual = {"rater_kind": "human", "channel": source.name}
+            rows = rows.assign(**{n: v for n, v in usual.items() if n not in rows})
+        key = schema.TABLES[source.table].key
+        mapped[source.table].append(rows.assign(_source=i, _raw=rows[key[0]]))
+    out = {}
+    for name, frames in mapped.items():
+        empty = ["_entry", "_source", "_raw", *(c.name for c in schema.TABLES[name].columns if c.required)]
+        frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=empty, dtype="object")
+        out[name] = frame.astype({"_entry": "int64"})
+    return out
+
+
+def _named(frame: pd.DataFrame, secret: Callable[[], bytes] | None) -> pd.DataFrame:
+    """Identifiers that are personal data become pseudonyms, the same everywhere."""
+    found = {
+        name: [v for v in frame[name].dropna().unique() if private.names_a_person(v, loose=name == "rater_id")]
+        for name in ("rater_id", "feedback_id", "item_id") if name in frame
+    }  # fmt: skip
+    if not any(found.values()):
+        return frame
+    if secret is None:
+        raise ParamError(
+            expected="a secret key for pseudonyms", found="raters named by e-mail or phone, and no key",
+            where="room clean", todo="pass secret=tables.secret",
+        )  # fmt: skip
+    key = secret()
+    names = {n: {v: private.pseudonym(v, key) for v in values} for n, values in found.items() if values}
+    return frame.assign(**{n: frame[n].map(lambda v, new=new: new.get(v, v)) for n, new in names.items()})
+
+
+def _tables(parts: rules.Parts, given: settings.Settings, ledger: Ledger) -> tuple[rules.Parts, dict[str, int]]:
+    """Duplicates, joins, references and meaning. Returns the tables and how many records merely repeat another."""
+    repeated = {}
+    singles: dict[str, list[pd.DataFrame]] = {name: [] for name in parts}
+    for i, source in enumerate(given.sources):
+        rows = ledger.keep(parts[source.table])
+        rows = rows[rows["_source"] == i]
+        one = rules.single(rows, schema.TABLES[source.table].key, ledger, distinct=source.distinct)
+        repeated[source.name] = len(ledger.keep(rows)) - len(one) if source.distinct else 0
+        singles[source.table].append(one)
+    tables = {}
+    for name, frames in singles.items():
+        key = schema.TABLES[name].key
+        if name in ("items", "raters") and frames:
+            tables[name] = rules.join(frames, key[0], ledger)
+        else:
+            whole = pd.concat(frames, ignore_index=True) if frames else parts[name]
+            tables[name] = ledger.keep(rules.single(whole, key, ledger, distinct=False))
+    tables["items"] = _items(tables["items"], parts["items"], given, ledger)
+    answers = rules.referred(tables["feedback"], "item_id", tables["items"]["item_id"], "unknown_item", ledger)
+    answers = rules.in_range(_shaped(answers, schema.FEEDBACK), given.rubric, ledger)
+    tables["feedback"] = rules.meaning(answers, tables["items"], given.rubric)
+    return tables, repeated
+
+
+def _items(items: pd.DataFrame, rows: pd.DataFrame, given: settings.Settings, ledger: Ledger) -> pd.DataFrame:
+    """Items of known components, decisions filled; an item of none goes, with all its records."""
+    items = _shaped(items, schema.ITEMS)
+    known = [c.component for c in given.components]
+    for reason, bad in (("missing", items["component"].isna()), ("unknown_component", ~items["component"].isin(known))):
+        ledger.reject(rows, rows["item_id"].isin(items.loc[bad, "item_id"]), reason, "component")
+    items = items[items["component"].isin(known)]
+    return items.assign(decision=rules.decisions(items, given.components))
+
+
+def _shaped(frame: pd.DataFrame, table: schema.Table) -> pd.DataFrame:
+    """Absent optional columns as missing, so that rules need not ask."""
+    return frame.assign(**{c.name: None for c in table.columns if c.name not in frame and c.name != "label"})
+
+
+def _finished(items: pd.DataFrame) -> pd.DataFrame:
+    return items.assign(**{c: strict.feature(items[c]) for c in schema.cohorts(items, "feature.")})
+
+
+def _masked(tables: rules.Parts) -> tuple[rules.Parts, Counter[str]]:
+    """Every column in which people's words can stand, masked."""
+    total: Counter[str] = Counter()
+    out = dict(tables)
+    for name, frame in tables.items():
+        for column in frame.columns:
+            free = column in ("text", "value", "value_text", "correction") or column.startswith(("cohort.", "feature."))
+            if free and not pd.api.types.is_numeric_dtype(frame[column]):
+                values, counts = private.mask_column(frame[column])
+                out[name] = out[name].assign(**{column: values})
+                total += counts
+    return out, total
+
+
+def _kept(claims: rules.Parts, made: rules.Parts, ledger: Ledger) -> dict[str, int]:
+    """How many records of each source stand behind the tables made? Counted by key, apart from the ledger's rejects."""
+    kept = dict.fromkeys((r.source for r in ledger.records), 0)
+    for name, rows in claims.items():
+        key = list(schema.TABLES[name].key)
+        here = pd.MultiIndex.from_frame(rows[key]).isin(pd.MultiIndex.from_frame(made[name][key]))
+        used = rows[here & (ledger.reason[rows["_entry"].to_numpy()] != "duplicate")]
+        for i, n in used.drop_duplicates("_entry").groupby("_source").size().items():
+            kept[ledger.records[i].source] += int(n)
+    return kept
+
+
+def _components(given: settings.Settings) -> pd.DataFrame:
+    frame = pd.DataFrame([c.model_dump() for c in given.components])
+    return schema.shape(frame.sort_values("component"), schema.COMPONENTS)
+
+
+def _unlabelled(feedback: pd.DataFrame, given: settings.Settings) -> dict[str, int]:
+    """Answers to questions that no rubric entry explains, by question."""
+    known = [r.question for r in given.rubric]
+    counts = feedback.loc[~feedback["question"].isin(known), "question"].value_counts()
+    return {str(q): int(n) for q, n in sorted(counts.items())}
+
+
+def _nothing(ledger: Ledger, what: str) -> NothingLeft:
+    reasons = ledger.rejects()["reason"].value_counts().head(3)
+    why = ", ".join(f"{n} {r}" for r, n in reasons.items()) or "the sources hold no records"
+    return NothingLeft(
+        expected=f"at least one usable {what}", found=f"none of {len(ledger.reason)} records ({why})",
+        where="room clean",
+        todo="look at the most frequent reason: most often the mapping in clean.sources names the wrong column",
+    )  # fmt: skip

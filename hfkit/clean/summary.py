@@ -1,0 +1,75 @@
+"""What clean says about its own work: evidence, metrics, the plot's table and the answer."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from hfkit.clean.room import Cleaned
+from hfkit.clean.rules import look_alikes
+from hfkit.shared import evidence as ev
+
+
+def evidence(cleaned: Cleaned) -> pd.DataFrame:
+    """How much was kept, of which source, and what was done to it? All rows are `info`: counts without a target."""
+    rows = [_share("share of records kept", "all", *cleaned.accounts[["kept", "read"]].sum())]
+    for source, kept, read in cleaned.accounts[["source", "kept", "read"]].itertuples(index=False):
+        rows.append(_share("share of records kept", f"source={source}", kept, read))
+    read = int(cleaned.accounts["read"].sum())
+    for reason, n in cleaned.rejects["reason"].value_counts().sort_index().items():
+        rows.append(ev.row("records rejected", group=f"reason={reason}", value=float(n), n=read, better="lower"))
+    for source, n in cleaned.repeated.items():
+        if n:
+            rows.append(ev.row("records that repeat another", group=f"source={source}", value=float(n), n=read))
+    for kind, n in sorted(cleaned.masked.items()):
+        note = "masked before writing; names and postal addresses are not found"
+        rows.append(ev.row("personal data masked", group=f"kind={kind}", value=float(n), n=read, note=note))
+    label = cleaned.feedback["label"]
+    rows.append(_share("share of answers with a label", "all", int(label.notna().sum()), len(label)))
+    for question, n in cleaned.unlabelled.items():
+        note = "no rubric entry: add one under clean.rubric if the answers say right or wrong"
+        group = f"question={question}"
+        rows.append(ev.row("answers without a rubric", group=group, value=float(n), n=len(label), note=note))
+    for where, frame in (("served", cleaned.items), ("rater", cleaned.raters)):
+        for name, n in look_alikes(frame).items():
+            note = "names that differ only in case, blanks or invisible characters are counted as different groups"
+            group = name.replace("cohort.", f"{where}.")
+            rows.append(ev.row("look-alike group names", group=group, value=float(n), n=len(frame), note=note))
+    return ev.table(rows)
+
+
+def _share(measure: str, group: str, part: int, whole: int) -> dict[str, object]:
+    value = part / whole if whole else math.nan
+    return ev.row(measure, group=group, value=value, n=int(whole), better="higher", note="" if whole else "no records")
+
+
+def metrics(cleaned: Cleaned) -> dict[str, float]:
+    """The numbers to compare between runs."""
+    books = cleaned.accounts
+    return {
+        "records_read": int(books["read"].sum()), "records_kept": int(books["kept"].sum()),
+        "records_rejected": int(books["rejected"].sum()), "items": len(cleaned.items), "answers": len(cleaned.feedback),
+        "labelled_answers": int(cleaned.feedback["label"].notna().sum()),
+        "raters": int(cleaned.feedback["rater_id"].nunique()), "personal_data_masked": sum(cleaned.masked.values()),
+    }  # fmt: skip
+
+
+def reasons(cleaned: Cleaned) -> pd.DataFrame:
+    """How many records of each source were rejected, by reason; most frequent first."""
+    counts = cleaned.rejects.groupby(["source", "reason"]).size().rename("records").reset_index()
+    return counts.sort_values(["records", "source", "reason"], ascending=[False, True, True], ignore_index=True)
+
+
+def answer(cleaned: Cleaned) -> str:
+    """Can this feedback be used? In one or two sentences."""
+    m = metrics(cleaned)
+    share = m["records_kept"] / m["records_read"]
+    top = cleaned.rejects["reason"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    most = f", most often {top.index[0].replace('_', ' ')} ({top.iloc[0]:,})" if len(top) else ""
+    return (
+        f"{share:.1%} of {m['records_read']:,} records are usable: {m['answers']:,} answers by "
+        f"{m['raters']:,} known raters on {m['items']:,} items, {m['labelled_answers']:,} of them with a label. "
+        f"{m['records_rejected']:,} records were set aside{most}; {m['personal_data_masked']:,} pieces of personal "
+        "data were masked."
+    )
