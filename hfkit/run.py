@@ -64,7 +64,7 @@ def execute(notebook: nbformat.NotebookNode, values: dict[str, object], room: st
             return papermill.execute_notebook(
                 notebook, out, parameters=values, kernel_name="python3", cwd=tables.ROOT / "notebooks",
                 request_save_on_cell_execute=False, progress_bar={"desc": step, "mininterval": 1.0, "ncols": 80},
-                extra_arguments=["--IPKernelApp.log_level=40"], ipython_hist_file=":memory:",
+                extra_arguments=["--IPKernelApp.log_level=50"], ipython_hist_file=":memory:",
             )  # fmt: skip
         except PapermillExecutionError:
             return nbformat.read(out, as_version=4)

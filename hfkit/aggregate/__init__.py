@@ -1,0 +1,63 @@
+"""What does the crowd say about each item, and how sure are we?
+
+`crowd` turns answers into class probabilities, `labels` makes the tables the next rooms read, `measures` the evidence.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from hfkit.aggregate.crowd import dawid_skene, shares
+from hfkit.aggregate.labels import METHODS, jeffreys, judgements, labels
+from hfkit.aggregate.measures import flips, measure, overruled
+
+__all__ = [
+    "METHODS", "Aggregated", "aggregate", "answer", "dawid_skene", "flips", "jeffreys", "judgements", "labels",
+    "measure", "overruled", "shares",
+]  # fmt: skip
+
+
+class Aggregated(NamedTuple):
+    """The room's tables: labels and judgements as in schema, evidence, numbers, and a small table to plot."""
+
+    labels: pd.DataFrame
+    judgements: pd.DataFrame
+    evidence: pd.DataFrame
+    metrics: dict[str, float]
+    plot: pd.DataFrame
+
+
+def aggregate(
+    feedback: pd.DataFrame, items: pd.DataFrame, raters: pd.DataFrame, trust: pd.DataFrame, *,
+    method: str = "majority", drop_flagged: bool = True, min_raters: int = 10,
+) -> Aggregated:  # fmt: skip
+    """All of the room at once; see judgements, labels and measure. The order of input rows does not matter.
+
+    `plot` counts items by number of answers: n_answers (5 = five or more), items, decided (share whose interval
+    excludes one half).
+    """
+    judged = judgements(feedback, items, raters, trust, drop_flagged=drop_flagged)
+    made = labels(judged, method=method)
+    found = measure(judged, made, items, min_raters=min_raters)
+    decided = (made["low"] > 0.5) | (made["high"] < 0.5)
+    by = made.assign(decided=decided, n_answers=np.minimum(made["n_answers"], 5)).groupby("n_answers")["decided"]
+    plot = by.agg(items="size", decided="mean").reset_index()
+    metrics = {
+        "items_labelled": float(len(made)), "answers": float(len(judged)), "decided_share": float(decided.mean()),
+        "event_share": float(made["label"].mean()), "disagreement": float(made["disagreement"].mean()),
+        "flip_share": float(flips(judged)["flips"].mean()), "dropped_answers": float((judged["weight"] == 0).sum()),
+    }  # fmt: skip
+    return Aggregated(made, judged, found, metrics, plot)
+
+
+def answer(result: Aggregated) -> str:
+    """The answer to the room's question, in words a product manager understands."""
+    m = result.metrics
+    return (
+        f"{m['answers']:,.0f} answers give {m['items_labelled']:,.0f} labels; {m['decided_share']:.0%} of them have "
+        f"enough answers to be settled, the rest remain uncertain. {m['dropped_answers']:,.0f} answers of flagged "
+        f"raters did not count. The two ways of combining answers differ on {m['flip_share']:.1%} of the labels."
+    )

@@ -1,0 +1,108 @@
+"""Who spoke, who did not, how reliable are they, and what skews the feedback?
+
+`agreement` measures how far raters agree, `reliability` each rater, `brigade` bursts of equal answers, `coverage` who
+is heard, `measures` puts it into evidence.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from hfkit.audit.agreement import agreement, krippendorff_alpha
+from hfkit.audit.brigade import brigade, bursts
+from hfkit.audit.coverage import coverage
+from hfkit.audit.measures import alpha_rows, burst_rows, coverage_rows, flagged_by_group, reach_rows
+from hfkit.audit.reliability import flag, too_fast, trust
+from hfkit.shared import evidence, schema
+
+__all__ = [
+    "Audit", "Rules", "agreement", "answer", "audit", "brigade", "bursts", "coverage", "flag", "krippendorff_alpha",
+    "too_fast", "trust",
+]  # fmt: skip
+
+
+class Rules(NamedTuple):
+    """What the audit holds feedback against; the defaults are those of the notebook, which explains each."""
+
+    alpha_target: float = 0.667
+    min_ratio: float = 0.8
+    fdr: float = 0.05
+    min_answers: int = 5
+    min_seconds: float = 3.0
+    min_raters: int = 10
+    n_boot: int = 500
+
+
+class Audit(NamedTuple):
+    """The room's tables: rater_trust and evidence as in schema, the rest as their functions say."""
+
+    rater_trust: pd.DataFrame
+    coverage: pd.DataFrame
+    agreement: pd.DataFrame
+    bursts: pd.DataFrame
+    evidence: pd.DataFrame
+    metrics: dict[str, float]
+    plot: pd.DataFrame
+
+
+def audit(
+    items: pd.DataFrame, feedback: pd.DataFrame, raters: pd.DataFrame, population: pd.DataFrame, *,
+    rules: Rules, rng: np.random.Generator,
+) -> Audit:  # fmt: skip
+    """All of the room at once. The order of input rows does not matter; `rng` only draws the bootstrap of alpha.
+
+    The false-positive rates are `rules.fdr`: in feedback where nobody is unreliable, the probability that anybody is
+    flagged for disagreeing, and the same for constant answers and for a burst. Too fast is a rule, not a test.
+    """
+    found = bursts(feedback, false_positives=rules.fdr)
+    flagged = flag(
+        trust(feedback, min_answers=rules.min_answers), fdr=rules.fdr,
+        fast=too_fast(feedback, min_seconds=rules.min_seconds, min_answers=rules.min_answers),
+        brigade=brigade(feedback, found, fdr=rules.fdr),
+    )  # fmt: skip
+    rater_trust = schema.shape(flagged[[c.name for c in schema.RATER_TRUST.columns]], schema.RATER_TRUST)
+    heard = coverage(items, feedback, raters, population, min_ratio=rules.min_ratio, min_members=rules.min_raters)
+    alphas = agreement(feedback, target=rules.alpha_target, n_boot=rules.n_boot, rng=rng)
+    rows = [
+        *alpha_rows(alphas), *flagged_by_group(rater_trust, raters, min_raters=rules.min_raters),
+        *burst_rows(feedback, found), *coverage_rows(heard), *reach_rows(items, feedback),
+    ]  # fmt: skip
+    table = evidence.table(rows)
+    plot = heard.loc[heard["ratio"].notna(), ["group", "ratio", "low", "high"]].reset_index(drop=True)
+    return Audit(rater_trust, heard, alphas, found, table, _metrics(table, rater_trust), plot)
+
+
+def _metrics(table: pd.DataFrame, rater_trust: pd.DataFrame) -> dict[str, float]:
+    cover = table[table["measure"].isin(["rater_coverage", "served_coverage"])]
+    numbers = {
+        "raters": len(rater_trust), "flagged": int(rater_trust["flagged"].sum()),
+        "groups_heard_less": int((cover["verdict"] == "fail").sum()),
+        "groups_unknown": int((cover["verdict"] == "cannot tell").sum()),
+        "burst_days": int(table.loc[table["measure"] == "burst_days", "value"].sum()),
+    }  # fmt: skip
+    alphas = table[table["measure"].str.startswith("alpha_") & (table["verdict"] != "info")]
+    return {k: float(v) for k, v in numbers.items()} | {
+        f"alpha.{g.removeprefix('question=')}": float(v) for g, v in zip(alphas["group"], alphas["value"], strict=True)
+    }
+
+
+def answer(result: Audit) -> str:
+    """The answer to the room's question, in words a product manager understands."""
+    alphas = result.agreement[result.agreement["verdict"] != "info"]
+    raters, flagged = len(result.rater_trust), int(result.rater_trust["flagged"].sum())
+    enough, verdicts = int((alphas["verdict"] == "pass").sum()), result.coverage["verdict"]
+    less = result.coverage.loc[verdicts == "fail", "group"].tolist()
+    who = f"{flagged:,} of {raters:,} raters are flagged" if raters else "No rater is known"
+    more = f" and {len(less) - 4} more" if len(less) > 4 else ""
+    heard = (
+        f"heard clearly less than their share: {', '.join(less[:4])}{more}"
+        if less
+        else "no group is clearly heard less"
+    )
+    return (
+        f"{who}. Raters agree enough on {enough} of {len(alphas)} questions; {heard}; for "
+        f"{int((verdicts == 'cannot tell').sum())} groups there is not enough data to tell."
+    )

@@ -1,0 +1,79 @@
+"""Who is heard? Groups of raters against the population, groups of people served against those who answered."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hfkit.shared import evidence, groups, schema, stats
+
+COLUMNS = ["group", "n", "share", "reference", "ratio", "low", "high", "verdict", "note"]
+
+
+def coverage(
+    items: pd.DataFrame, feedback: pd.DataFrame, raters: pd.DataFrame, population: pd.DataFrame, *,
+    min_ratio: float, min_members: int,
+) -> pd.DataFrame:  # fmt: skip
+    """Which groups speak less than their share? One row a group: n, share, reference, ratio with bounds, verdict.
+
+    `rater.x=g`: share of g among the people who answered, against its share of the population; n counts raters.
+    `served.x=g`: share of g among the items with feedback, against its share of the items served; n counts items
+    served. ratio = share / reference, 1 = heard like everybody, below 1 = heard less; the bounds are Wilson's for the
+    share divided by the reference, which is taken as known. Judged against `min_ratio` (0.8 is the four-fifths rule).
+    Groups of fewer than `min_members` are withheld: numbers missing, n = 0.
+    """
+    spoke = raters[raters["rater_id"].isin(set(feedback["rater_id"].dropna()))]
+    parts = [_raters(spoke, c, population, min_ratio, min_members) for c in schema.cohorts(raters)]
+    heard = items["item_id"].isin(set(feedback.loc[feedback["label"].notna(), "item_id"])).to_numpy()
+    parts += [_served(items, c, heard, min_ratio, min_members) for c in schema.cohorts(items)]
+    rows = [p for p in parts if len(p)]
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=COLUMNS)
+
+
+def _raters(
+    spoke: pd.DataFrame, column: str, population: pd.DataFrame, min_ratio: float, min_members: int
+) -> pd.DataFrame:
+    name = column.removeprefix("cohort.")
+    known = population[population["cohort"] == name].set_index("group")["share"].astype(float)
+    counts = groups.names(spoke, column).value_counts()
+    index = sorted(set(counts.index) | set(known.index))
+    k = counts.reindex(index).fillna(0).to_numpy(float)
+    reference = known.reindex(index).to_numpy(float)
+    note = np.where(np.isnan(reference), f"no population share for {name}", "")
+    return _finish([f"rater.{name}={g}" for g in index], (k, k.sum(), k, reference), note, (min_ratio, min_members),
+                   "raters")  # fmt: skip
+
+
+def _served(
+    items: pd.DataFrame, column: str, heard: npt.NDArray[np.bool_], min_ratio: float, min_members: int
+) -> pd.DataFrame:
+    name = column.removeprefix("cohort.")
+    index, code = np.unique(groups.names(items, column).to_numpy(str), return_inverse=True)
+    served = np.bincount(code, minlength=len(index)).astype(float)
+    k = np.bincount(code, weights=heard.astype(float), minlength=len(index)).astype(float)
+    note = np.full(len(index), "")
+    return _finish([f"served.{name}={g}" for g in index], (k, heard.sum(), served, served / len(items)), note,
+                   (min_ratio, min_members), "items")  # fmt: skip
+
+
+def _finish(
+    names: list[str], counted: tuple[npt.NDArray[np.float64], float, npt.NDArray[np.float64], npt.NDArray[np.float64]],
+    note: npt.NDArray[np.str_], limits: tuple[float, int], unit: str,
+) -> pd.DataFrame:  # fmt: skip
+    k, total, members, reference = counted
+    low, high = stats.wilson(k, np.full(len(k), total))
+    base = np.where(reference > 0, reference, np.nan)
+    hide = groups.withheld(members, limits[1])
+    out = pd.DataFrame({
+        "group": names, "n": members.astype(int), "share": k / total if total else np.nan, "reference": reference,
+        "ratio": k / base / total if total else np.nan, "low": low / base, "high": high / base,
+    })  # fmt: skip
+    out.loc[hide, ["share", "reference", "ratio", "low", "high"]] = math.nan
+    out.loc[hide, "n"] = 0
+    bounds = zip(out["low"], out["high"], strict=True)
+    out["verdict"] = [evidence.judge(lo, hi, target=limits[0], better="higher") for lo, hi in bounds]
+    out["note"] = np.where(hide, groups.why(members, limits[1], unit), note)
+    return out

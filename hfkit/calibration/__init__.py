@@ -1,0 +1,20 @@
+"""Calibration: does the score mean what it says?
+
+A score of 0.3 means what it says when the event holds in 30 of 100 such cases, for every group of people. `judged`
+joins answers with what both models say; `assess` measures the gaps with intervals and verdicts; `reliability` gives the
+curve behind them; `maps` asks whether a recalibration would help; `abstention` asks which part could be automated.
+"""
+
+from hfkit.calibration.abstain import abstention
+from hfkit.calibration.assess import Settings, assess
+from hfkit.calibration.binned import bin_of, brier_parts, debiased, ece
+from hfkit.calibration.curves import curve, reliability
+from hfkit.calibration.groups import judged
+from hfkit.calibration.recalibrate import beta, isotonic, logistic, maps, slope
+from hfkit.calibration.smooth import smooth
+from hfkit.calibration.tell import answer, gaps, metrics, summary
+
+__all__ = [
+    "Settings", "abstention", "answer", "assess", "beta", "bin_of", "brier_parts", "curve", "debiased", "ece", "gaps",
+    "isotonic", "judged", "logistic", "maps", "metrics", "reliability", "slope", "smooth", "summary",
+]  # fmt: skip

@@ -1,0 +1,15 @@
+"""Room fairness: is the new model at least as good for everyone?
+
+`perspectives` finds the rows, `assess` compares every group with everyone else, `answer` says it in a sentence.
+"""
+
+from __future__ import annotations
+
+from hfkit.fairness.assess import Assessment, assess
+from hfkit.fairness.reading import answer, drawn, metrics, tally, verdicts
+from hfkit.fairness.rows import MEASURES, MODELS, Perspective, perspectives
+
+__all__ = [
+    "MEASURES", "MODELS", "Assessment", "Perspective", "answer", "assess", "drawn", "metrics", "perspectives", "tally",
+    "verdicts",
+]  # fmt: skip

@@ -1,0 +1,272 @@
+"""From perspectives to verdicts: every group, every measure, judged against the declared margin."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hfkit.fairness import gaps
+from hfkit.fairness.effective import Floats, Side, sides
+from hfkit.fairness.rows import BETTER, MEASURES, MODELS, UNIT, Perspective, fractions
+from hfkit.shared import evidence, stats
+
+Row = dict[str, object]
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Targets:
+    """A gap beyond `margin` in a `judged` measure fails; below `min_group` items or raters nothing is shown."""
+
+    margin: float
+    min_group: int
+    judged: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """The room's tables: rates of each group, changes from baseline to candidate, and the evidence."""
+
+    groups: pd.DataFrame
+    changes: pd.DataFrame
+    evidence: pd.DataFrame
+
+
+@dataclass
+class _Tables:
+    groups: list[Row] = field(default_factory=list)
+    changes: list[Row] = field(default_factory=list)
+    evidence: list[Row] = field(default_factory=list)
+
+
+def assess(
+    perspectives: list[Perspective], *, margin: float = 0.05, min_group: int = 10, judged: list[str] | None = None
+) -> Assessment:
+    """Is the new model at least as good for everyone? Groups, changes and evidence.
+
+    `margin` is the largest tolerated gap (a difference of rates, 0..1); `judged` the measures held to it (None = all).
+    A verdict fails where the whole interval lies beyond the margin on the bad side, passes where none of it does, and
+    else cannot be told. Intervals of gaps and of changes hold together, 95 % for all judged gaps of one component and
+    perspective (Sidak 1967, JASA 62:626). Groups of fewer than `min_group` items (served) or raters (rater), or that
+    leave fewer outside, are named but not shown.
+    """
+    targets = Targets(margin, min_group, tuple(MEASURES if judged is None else judged))
+    out = _Tables()
+    for p in perspectives:
+        pairs = [sides(p, a) for a in range(len(p.attributes))]
+        count = sum((_family(group, rest, targets) for group, rest in pairs), np.zeros(len(p.components), int))
+        level = (LEVEL ** (1 / np.maximum(count, 1)))[:, None, None]
+        for a, (group, rest) in enumerate(pairs):
+            _attribute(out, p, a, _compare(group, rest, level), targets)
+    if not out.evidence:
+        note = "no test row carries a cohort column (items.cohort.* or raters.cohort.*): nobody can be compared"
+        out.evidence.append(
+            evidence.row("true positive rate gap (candidate)", value=math.nan, n=0, better="higher",
+                         verdict="cannot tell", note=note)
+        )  # fmt: skip
+    return Assessment(
+        pd.DataFrame(out.groups, columns=GROUPS), pd.DataFrame(out.changes, columns=CHANGES),
+        evidence.table(out.evidence),
+    )  # fmt: skip
+
+
+GROUPS = ["component", "group", "model", "measure", "numerator", "denominator", "value", "low", "high", "note"]
+CHANGES = ["component", "group", "measure", "n", "before", "after", "change", "low", "high", "verdict", "note"]
+
+
+def _family(group: Side, rest: Side, targets: Targets) -> Any:
+    """How many different gaps of each component are judged? Two groups make one gap, seen from both sides."""
+    judged = [MEASURES.index(m) for m in targets.judged]
+    usable = (
+        (fractions(group.counts)[1] > 0) & (fractions(rest.counts)[1] > 0) & _shown(group, rest, targets)[..., None]
+    )
+    found = usable[..., [*judged, *(j + 5 for j in judged)]].sum(axis=(1, 2))
+    return np.where((group.units > 0).sum(axis=1) == 2, found // 2, found)
+
+
+def _shown(group: Side, rest: Side, targets: Targets) -> Any:
+    """Groups large enough, and large enough outside: else the group is what everyone minus the others gives."""
+    return (group.units >= targets.min_group) & ((rest.units >= targets.min_group) | (rest.units == 0))
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """Everything known about the groups of one attribute, each (value, low, high) by component, group and statistic."""
+
+    group: Side
+    rest: Side
+    rate: gaps.Interval
+    gap: gaps.Interval
+    ratio: gaps.Interval
+    change: gaps.Interval
+    gap_change: gaps.Interval
+
+
+def _compare(group: Side, rest: Side, level: Floats) -> _Compared:
+    inside, outside = gaps.rates(group, level), gaps.rates(rest, level)
+    change, others = gaps.changes(group, level), gaps.changes(rest, level)
+    return _Compared(
+        group, rest, gaps.rates(group, np.full((1, 1, 1), LEVEL)), stats.mover(inside, outside),
+        gaps.ratio(inside, outside), change, stats.mover(change, others),
+    )  # fmt: skip
+
+
+def _attribute(out: _Tables, p: Perspective, a: int, x: _Compared, targets: Targets) -> None:
+    shown = _shown(x.group, x.rest, targets)
+    for c, component in enumerate(p.components):
+        if not x.group.units[c].any():
+            continue
+        for g, name in enumerate(p.groups[a]):
+            few = "" if shown[c, g] else f"fewer than {targets.min_group} {UNIT[p.name]} in this group or outside of it"
+            where = {"component": component, "group": name}
+            _group(out, x, (c, g), where, few)
+            _gaps(out, x, (c, g), {**where, "few": few}, targets)
+            _changes(out, x, (c, g), {**where, "few": few}, targets)
+        _spreads(out, p, a, x, c, shown[c])
+
+
+def _group(out: _Tables, x: _Compared, at: tuple[int, int], where: dict[str, str], few: str) -> None:
+    top, bottom = (f[at] for f in fractions(x.group.counts))
+    for s in range(10):
+        note = f"{few}: not shown" if few else "" if bottom[s] else _empty(MEASURES[s % 5], MODELS[s // 5])
+        hide = math.nan if few else 1.0
+        value, low, high = (float(v[at][s]) * hide for v in x.rate)
+        out.groups.append({
+            **where, "model": MODELS[s // 5], "measure": MEASURES[s % 5], "numerator": top[s] * hide,
+            "denominator": bottom[s] * hide, "value": value, "low": low, "high": high, "note": note,
+        })  # fmt: skip
+
+
+def _empty(measure: str, who: str) -> str:
+    rows = {"true positive rate": "rows with the event", "false positive rate": "rows without the event",
+            "precision": f"rows the {who} acted on"}  # fmt: skip
+    return f"undefined: no {rows.get(measure, f'rows with a score of the {who}')}"
+
+
+def _gaps(out: _Tables, x: _Compared, at: tuple[int, int], where: dict[str, str], targets: Targets) -> None:
+    bottom, rest = fractions(x.group.counts)[1][at], fractions(x.rest.counts)[1][at]
+    for s in range(10):
+        measure, model = MEASURES[s % 5], MODELS[s // 5]
+        empty = "" if bottom[s] else _empty(measure, model)
+        empty = empty or ("" if rest[s] else _empty(measure, model) + " outside the group")
+        interval = tuple(float(v[at][s]) for v in x.gap)
+        out.evidence.append(_row(f"{measure} gap ({model})", interval, int(bottom[s]), where, measure, targets, empty))
+        if s % 5 == 0:
+            interval = tuple(float(v[at][s]) for v in x.ratio)
+            silent = Targets(targets.margin, targets.min_group, ())
+            row = _row(f"disparate impact ratio ({model})", interval, int(bottom[s]), where, measure, silent, empty)
+            if not row["note"]:
+                row["note"] = four_fifths(interval[0], interval[1], interval[2])
+            out.evidence.append(row)
+
+
+def four_fifths(value: float, low: float, high: float) -> str:
+    """How does the four-fifths rule read a ratio of selection rates, group over everyone else?
+
+    The rule of thumb (US Uniform Guidelines, 1978) knows no chance and no base rates: a reading, never a verdict.
+
+    >>> four_fifths(0.7, 0.5, 0.95)
+    'four-fifths reading: outside 0.8 to 1.25, though its interval reaches in'
+    """
+    if math.isnan(value):
+        return "undefined: nobody outside the group is selected"
+    if 0.8 <= value <= 1.25:
+        return "four-fifths reading: within 0.8 to 1.25" + ("" if low >= 0.8 and high <= 1.25 else ", its interval not")
+    clear = ", interval included" if high < 0.8 or low > 1.25 else ", though its interval reaches in"
+    return "four-fifths reading: outside 0.8 to 1.25" + clear
+
+
+def _row(
+    name: str, interval: tuple[float, ...], n: int, where: dict[str, str], measure: str, targets: Targets, empty: str
+) -> Row:
+    better = BETTER[measure]
+    judged = measure in targets.judged
+    place: dict[str, Any] = {"component": where["component"], "group": where["group"], "better": better}
+    if where["few"]:
+        empty, interval, n = f"{where['few']}: not shown", (math.nan,) * 3, 0
+    value, low, high = interval
+    if math.isnan(low) or math.isnan(high):
+        note = empty or "undefined: raters too few for an interval"
+        return evidence.row(name, value=value, n=n, verdict="cannot tell" if judged else "info", note=note, **place)
+    verdict = verdict_of(low, high, margin=targets.margin, better=better) if judged else "info"
+    note = settle(value, low, high, n=n, margin=targets.margin, better=better) if verdict == "cannot tell" else ""
+    return evidence.row(name, value=value, low=low, high=high, n=n, verdict=verdict, note=note, **place)
+
+
+def verdict_of(low: float, high: float, *, margin: float, better: str) -> str:
+    """Does a difference stay within the margin? `better` "none" judges both directions, else only the bad one counts.
+
+    >>> verdict_of(-0.3, -0.1, margin=0.05, better="higher"), verdict_of(-0.3, -0.1, margin=0.05, better="lower")
+    ('fail', 'pass')
+    >>> verdict_of(0.1, 0.3, margin=0.05, better="none"), verdict_of(-0.04, 0.02, margin=0.05, better="none")
+    ('fail', 'pass')
+    """
+    if better == "none":
+        low, high = (-high, -low) if abs(low) > abs(high) else (low, high)
+        inside = max(abs(low), abs(high)) <= margin
+        return "pass" if inside else "fail" if low > margin else "cannot tell"
+    return evidence.judge(low, high, target=margin if better == "lower" else -margin, better=better)
+
+
+def settle(value: float, low: float, high: float, *, n: int, margin: float, better: str) -> str:
+    """How many rows would settle it, if the estimate stayed as it is? Interval width falls with the root of n.
+
+    >>> settle(0.0, -0.1, 0.1, n=100, margin=0.05, better="higher")
+    'about 400 such rows in the group would settle it, if the estimate stayed'
+    """
+    edges = [-margin, margin] if better == "none" else [margin if better == "lower" else -margin]
+    needed = [
+        ((value - low if value > e else high - value) / abs(value - e)) ** 2 if value != e else math.inf for e in edges
+    ]
+    factor = max(needed) if better == "none" and abs(value) <= margin else min(needed)
+    if n * factor > 1e6:
+        return "the estimate lies at the margin: no realistic number of rows would settle it"
+    rows = max(math.ceil(n * factor), 30)  # fewer rows do not carry the rule
+    unit = 10 ** max(len(str(rows)) - 2, 0)
+    rows = math.ceil(rows / unit) * unit
+    return f"about {rows:,} such rows in the group would settle it, if the estimate stayed"
+
+
+def _changes(out: _Tables, x: _Compared, at: tuple[int, int], where: dict[str, str], targets: Targets) -> None:
+    counts = x.group.counts[at].copy()
+    counts[:, 2], counts[..., 2] = 0, 0  # rows with a score of both models
+    top, bottom = fractions(counts)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rate = np.where(bottom > 0, top / bottom, np.nan)
+    for s, measure in enumerate(MEASURES):
+        n = int(min(bottom[s], bottom[s + 5]))
+        empty = "" if n else "undefined: no such rows with a score of both models"
+        interval = tuple(float(v[at][s]) for v in x.change)
+        row = _row(f"{measure} change", interval, n, where, measure, targets, empty)
+        moved = tuple(float(v[at][s]) for v in x.gap_change)
+        empty = empty or ("undefined outside the group" if math.isnan(moved[0]) else "")
+        out.evidence += [row, _row(f"{measure} gap change", moved, n, where, measure, targets, empty)]
+        hide = math.nan if where["few"] else 1.0
+        out.changes.append({
+            "component": where["component"], "group": where["group"], "measure": measure, "n": row["n"],
+            "before": float(rate[s]) * hide, "after": float(rate[s + 5]) * hide, "change": row["value"],
+            "low": row["low"], "high": row["high"], "verdict": row["verdict"], "note": row["note"],
+        })  # fmt: skip
+
+
+def _spreads(out: _Tables, p: Perspective, a: int, x: _Compared, c: int, shown: Any) -> None:
+    """Best minus worst group of an attribute, corrected for chance, with the pair that drives it."""
+    top, bottom = (e[c][shown] for e in x.group.effective())
+    names = [name.split(".", 1)[1] for name, s in zip(p.groups[a], shown, strict=True) if s]
+    attribute = p.attributes[a]
+    for s in range(10):
+        use = np.flatnonzero(bottom[:, s] > 0)
+        rate = top[use, s] / bottom[use, s]
+        value = gaps.spread(rate, bottom[use, s], top[use, s])
+        note = "undefined: fewer than two groups can be shown"
+        if len(use) > 1:
+            first, last = use[np.argmax(rate)], use[np.argmin(rate)]
+            note = f"driven by {names[first]} (highest) and {names[last]} (lowest); chance taken out"
+        out.evidence.append(evidence.row(
+            f"{MEASURES[s % 5]} spread ({MODELS[s // 5]})", value=value, n=int(bottom[use, s].sum()),
+            component=p.components[c], group=attribute, better="lower", note=note,
+        ))  # fmt: skip

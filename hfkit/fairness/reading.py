@@ -1,0 +1,86 @@
+"""What the room says: the answer, the table of verdicts, what is drawn, and the numbers DVC follows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from hfkit.fairness.rows import MEASURES
+from hfkit.shared import schema
+
+
+def verdicts(evidence: pd.DataFrame, model: str = "candidate") -> pd.DataFrame:
+    """What must a person look at? Judged statements about one model, the candidate's with its changes.
+
+    Worst first: by verdict (fail, cannot tell, pass), then by how far the estimate lies on the bad side.
+    """
+    judged = evidence[evidence["verdict"] != "info"]
+    about = judged["measure"].str.endswith(f"({model})")
+    if model == "candidate":
+        about |= judged["measure"].str.endswith("change")
+    out = judged[about].copy()
+    rank = {"fail": 0, "cannot tell": 1, "pass": 2}
+    out["rank"] = out["verdict"].map(rank)
+    out["harm"] = _harm(out)
+    out = out.sort_values(["rank", "harm", "measure", "component", "group"], ascending=[True, False, True, True, True])
+    return out.drop(columns=["rank", "harm", "better"]).reset_index(drop=True)
+
+
+def _harm(evidence: pd.DataFrame) -> pd.Series:
+    """How far a difference lies on the bad side; missing values last."""
+    value = evidence["value"]
+    harm = np.where(evidence["better"] == "lower", value, np.where(evidence["better"] == "higher", -value, value.abs()))
+    return pd.Series(harm, index=evidence.index).fillna(-np.inf)
+
+
+def tally(evidence: pd.DataFrame) -> pd.DataFrame:
+    """How many statements pass, fail or cannot be told, by component and measure? Judged measures only."""
+    judged = evidence[evidence["verdict"] != "info"]
+    counts = judged.groupby(["component", "measure", "verdict"]).size().unstack(fill_value=0)
+    return counts.reindex(columns=list(schema.VERDICTS[:3]), fill_value=0).reset_index().rename_axis(columns=None)
+
+
+def drawn(evidence: pd.DataFrame, measure: str, rows: int = 24) -> pd.DataFrame:
+    """The intervals of one measure, all groups of all components, the most harmed first; column `label` names them."""
+    out = evidence[evidence["measure"] == measure].copy()
+    out["harm"] = _harm(out)
+    out = out.sort_values(["harm", "component", "group"], ascending=[False, True, True]).head(rows)
+    several = out["component"].nunique() > 1
+    out["label"] = out["component"] + ": " + out["group"] if several else out["group"]
+    return out[["label", "value", "low", "high", "n", "verdict"]].reset_index(drop=True)
+
+
+def answer(evidence: pd.DataFrame, *, margin: float) -> str:
+    """Is the new model at least as good for everyone? In a sentence or two."""
+    gaps = evidence[evidence["measure"].str.endswith(" gap (candidate)") & (evidence["verdict"] != "info")]
+    changes = evidence[evidence["measure"].str.endswith("change") & (evidence["verdict"] == "fail")]
+    if not (gaps["verdict"] != "cannot tell").any() and changes.empty:
+        why = gaps["note"].iloc[0] if len(gaps) else "no measure is judged"
+        return f"Not enough data to assess whether the new model is as good for everyone: {why}."
+    found = gaps["verdict"].value_counts()
+    fail, ok, unknown = (int(found.get(v, 0)) for v in ("fail", "pass", "cannot tell"))
+    first = f"Of {len(gaps)} gaps between a group and everyone else, {fail} lie beyond the margin of {margin:g}, "
+    first += f"{ok} within, {unknown} cannot be told yet."
+    if fail:
+        worst = verdicts(gaps).iloc[0]
+        name = str(worst["measure"]).removesuffix(" gap (candidate)")
+        first += f" Widest: {name} of {worst['group']} ({worst['component']}), {worst['value']:+.2f}."
+    groups = changes["group"].nunique()
+    word = "group gets" if groups == 1 else "groups get"
+    return f"{first} Against the serving model, {groups or 'no'} {word} worse beyond the margin, as far as we can tell."
+
+
+def metrics(evidence: pd.DataFrame) -> dict[str, float]:
+    """The numbers DVC follows from run to run: counts of verdicts, the widest corrected spread of each measure."""
+    out: dict[str, float] = {}
+    for part, ending in (
+        ("candidate_gaps", " gap (candidate)"),
+        ("baseline_gaps", " gap (baseline)"),
+        ("changes", "change"),
+    ):
+        about = evidence.loc[evidence["measure"].str.endswith(ending), "verdict"].value_counts()
+        out |= {f"{part}_{v.replace(' ', '_')}": float(about.get(v, 0)) for v in schema.VERDICTS[:3]}
+    for measure in MEASURES:
+        spreads = evidence.loc[evidence["measure"] == f"{measure} spread (candidate)", "value"].dropna()
+        out[f"widest_{measure.replace(' ', '_')}_spread"] = float(spreads.max()) if len(spreads) else float("nan")
+    return out

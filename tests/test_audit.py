@@ -1,0 +1,284 @@
+"""Audit: alpha against the krippendorff package and a published figure; flags and gaps against planted truths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import krippendorff
+import numpy as np
+import pandas as pd
+import pytest
+
+from hfkit import audit
+from hfkit.audit.coverage import coverage
+from hfkit.audit.reliability import compare, votes
+from hfkit.shared import schema
+
+POPQUORN = Path(__file__).parents[2] / "shared" / "data" / "popquorn" / "offensiveness_ratings.csv"
+RULES = audit.Rules(n_boot=200)
+
+
+def shaped(name: str, **columns: object) -> pd.DataFrame:
+    return schema.shape(pd.DataFrame(columns), schema.TABLES[name])
+
+
+def crowd(seed: int, *, spam: int = 0, brigade: int = 0, raters: int = 60, items: int = 600) -> dict[str, pd.DataFrame]:
+    """A product with 5 answers an item by raters who are right 9 times in 10; the last raters may be planted."""
+    rng = np.random.default_rng(seed)
+    truth = rng.random(items) < 0.3
+    item = np.repeat(np.arange(items), 5)
+    rater = np.concatenate([rng.choice(raters, 5, replace=False) for _ in range(items)])
+    right = rng.random(len(item)) < 0.9
+    label = np.where(right, truth[item], ~truth[item])
+    label = np.where(rater >= raters - spam, rng.random(len(item)) < 0.5, label)
+    day = rng.integers(0, 90, len(item)) + rng.random(len(item))
+    if brigade:
+        pushed = rng.choice(items, (brigade, 8))
+        item = np.concatenate([item, pushed.ravel()])
+        rater = np.concatenate([rater, np.repeat(np.arange(raters, raters + brigade), 8)])
+        label = np.concatenate([label, np.ones(brigade * 8, bool)])
+        day = np.concatenate([day, 40 + 2 * rng.random(brigade * 8)])
+    n = len(item)
+    feedback = shaped(
+        "feedback", feedback_id=[f"f{i:06d}" for i in range(n)], item_id=[f"i{i:05d}" for i in item],
+        rater_id=[f"r{i:03d}" for i in rater], rater_kind=["human"] * n, channel=["thumbs"] * n, question=["thumb"] * n,
+        value=np.where(label, "up", "down"), component=["safety"] * n, label=label.astype(float),
+        created_at=pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(day, unit="D"), seconds_spent=[20.0] * n,
+    )  # fmt: skip
+    people = raters + brigade
+    return {
+        "items": shaped("items", item_id=[f"i{i:05d}" for i in range(items)], component=["safety"] * items),
+        "feedback": feedback,
+        "raters": shaped("raters", rater_id=[f"r{i:03d}" for i in range(people)]),
+        "population": shaped("population", cohort=[], group=[], share=[]),
+    }
+
+
+def run(world: dict[str, pd.DataFrame], rules: audit.Rules = RULES) -> audit.Audit:
+    return audit.audit(**world, rules=rules, rng=np.random.default_rng(0))
+
+
+def matrix(unit: np.ndarray, rater: np.ndarray, value: np.ndarray) -> np.ndarray:
+    return pd.DataFrame({"u": unit, "r": rater, "v": value}).pivot(index="r", columns="u", values="v").to_numpy(float)
+
+
+@pytest.mark.parametrize("level", ["nominal", "ordinal", "interval"])
+def test_alpha_equals_the_krippendorff_package(level: str) -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(10):
+        data = rng.integers(1, 6, (6, 40)).astype(float)
+        data[rng.random(data.shape) < 0.4] = np.nan
+        rater, unit = np.nonzero(~np.isnan(data))
+        alpha = audit.krippendorff_alpha(unit, data[rater, unit], level=level)[0]
+        assert alpha == pytest.approx(krippendorff.alpha(data, level_of_measurement=level), abs=1e-12)
+
+
+@pytest.mark.parametrize(("level", "expected"), [("ordinal", 0.2865), ("interval", 0.2872), ("nominal", 0.1339)])
+def test_alpha_of_popquorn(level: str, expected: float) -> None:
+    if not POPQUORN.is_file():
+        pytest.skip("shared/data is absent")
+    data = pd.read_csv(POPQUORN)
+    rng = np.random.default_rng(1)
+    alpha, low, high = audit.krippendorff_alpha(
+        data["instance_id"], data["offensiveness"], level=level, rng=rng, n_boot=200
+    )
+    assert alpha == pytest.approx(expected, abs=0.0005)
+    assert low < alpha < high < low + 0.08
+
+
+def test_alpha_by_hand() -> None:
+    # two raters, four items, one disagreement: n = 8, zeros 3, ones 5; Do = 2/8, De = 2*3*5/(8*7)
+    value = audit.krippendorff_alpha([1, 1, 2, 2, 3, 3, 4, 4], [0, 0, 1, 1, 0, 1, 1, 1], level="nominal")[0]
+    assert value == pytest.approx(1 - (2 / 8) / (30 / 56))
+
+
+@pytest.mark.parametrize("unit", [[], [1, 2, 3], [1, 1, 2, 2]])
+def test_alpha_is_undefined_without_pairs_or_variety(unit: list[int]) -> None:
+    rng = np.random.default_rng(0)
+    assert np.isnan(audit.krippendorff_alpha(unit, np.ones(len(unit)), level="nominal", rng=rng, n_boot=10)).all()
+
+
+def test_the_bootstrap_of_alpha_covers() -> None:
+    rng = np.random.default_rng(8)
+    hits = 0
+    for _ in range(100):
+        truth = rng.random(80) < 0.5
+        data = np.where(rng.random((4, 80)) < 0.85, truth, ~truth)
+        unit = np.tile(np.arange(80), 4)
+        low, high = audit.krippendorff_alpha(unit, data.ravel(), level="nominal", rng=rng, n_boot=200)[1:]
+        hits += low <= 0.49 <= high  # two raters agree 0.745 of the time, by chance 0.5: (0.745 - 0.5) / 0.5 = 0.49
+    assert hits >= 88
+
+
+def test_agreement_with_the_others_by_hand() -> None:
+    # item a: r1 and r2 say 1, r3 says 0; item b: r1 says 1, r2 says 0; item c: only r1
+    feedback = shaped(
+        "feedback", feedback_id=list("123456"), item_id=list("aaabbc"), rater_id=["r1", "r2", "r3", "r1", "r2", "r1"],
+        rater_kind=["human"] * 6, channel=["x"] * 6, question=["q"] * 6, component=["k"] * 6,
+        label=[1.0, 1.0, 0.0, 1.0, 0.0, 1.0],
+    )  # fmt: skip
+    seen = compare(votes(feedback))
+    # r1 on a: others split, not shared; r3 on a: others say 1, disagrees; on b both disagree; c is not shared
+    assert seen["shared"].tolist() == [False, False, True, True, True, False]
+    assert seen["agrees"].dropna().tolist() == [0.0, 0.0, 0.0]
+    trust = audit.trust(feedback, min_answers=1).set_index("rater_id")
+    assert trust.loc["r1", ["n_answers", "n_shared", "agreement"]].tolist() == [3, 1, 0.0]
+
+
+def test_repeated_answers_of_one_rater_are_one_vote() -> None:
+    feedback = shaped(
+        "feedback", feedback_id=list("12345"), item_id=["a"] * 5, rater_id=["r1", "r1", "r1", "r2", None],
+        rater_kind=["human"] * 5, channel=["x"] * 5, question=["q"] * 5, component=["k"] * 5, label=[1.0, 1, 0, 0, 0],
+    )  # fmt: skip
+    assert sorted(votes(feedback)["label"]) == [0, 0, 1]
+
+
+def test_spam_raters_are_found_and_the_others_are_not() -> None:
+    # what the test can do: with 50 answers each, 10 of 60 raters answering by coin
+    found = pd.concat([run(crowd(seed, spam=10)).rater_trust.assign(seed=seed) for seed in range(5)])
+    spam = found["rater_id"] >= "r050"
+    assert (found["flagged"] & spam).sum() / spam.sum() >= 0.8  # recall
+    assert (found["flagged"] & spam).sum() / found["flagged"].sum() >= 0.95  # precision
+    assert set(found.loc[found["flagged"], "reason"]) == {"disagrees"}
+
+
+def test_a_brigade_is_found() -> None:
+    found = run(crowd(3, brigade=15))
+    brigade = set(found.rater_trust.loc[found.rater_trust["reason"].str.contains("brigade"), "rater_id"])
+    planted = {f"r{i:03d}" for i in range(60, 75)}
+    assert len(brigade & planted) >= 14
+    assert len(brigade - planted) <= 1
+    assert set(found.bursts["day"].dt.strftime("%m-%d")) <= {"02-10", "02-11"}
+
+
+def test_nobody_is_flagged_where_nobody_is_unreliable() -> None:
+    # stated rate: three tests at 0.05 a world, 30 worlds: fewer than 5 expected
+    worlds = [run(crowd(seed, raters=40, items=150), RULES._replace(n_boot=1)) for seed in range(100, 130)]
+    assert sum(w.rater_trust["flagged"].any() for w in worlds) <= 5
+    assert sum(len(w.bursts) > 0 for w in worlds) <= 3
+
+
+def test_too_fast_and_constant_answers_are_flagged() -> None:
+    world = crowd(4)
+    feedback = world["feedback"]
+    feedback.loc[feedback["rater_id"] == "r001", "seconds_spent"] = 0.5
+    feedback.loc[feedback["rater_id"] == "r002", "label"] = 1.0
+    found = run(world).rater_trust.set_index("rater_id")
+    assert found.loc["r001", "reason"] == "too fast"
+    assert "constant" in found.loc["r002", "reason"]
+    assert found["flagged"].sum() == 2
+
+
+def test_a_minority_view_is_not_flagged() -> None:
+    # a fifth of raters sees the event in 15 % more items, in all of them alike: they differ, but follow the items
+    world = crowd(6)
+    feedback = world["feedback"]
+    mild = (feedback["rater_id"] >= "r048") & (feedback["item_id"].str[-2:].astype(int) < 15)
+    feedback.loc[mild, "label"] = 1.0
+    assert run(world).rater_trust["flagged"].sum() <= 1
+
+
+def test_coverage_by_hand() -> None:
+    raters = shaped("raters", rater_id=[f"r{i}" for i in range(100)], **{"cohort.age": ["old"] * 20 + ["young"] * 80})
+    items = shaped("items", item_id=[f"i{i}" for i in range(200)], component=["k"] * 200,
+                   **{"cohort.lang": ["es"] * 100 + ["en"] * 100})  # fmt: skip
+    feedback = shaped("feedback", feedback_id=[f"f{i}" for i in range(100)], rater_id=[f"r{i}" for i in range(100)],
+                      item_id=[f"i{i}" for i in range(80, 180)], rater_kind=["human"] * 100, channel=["x"] * 100,
+                      question=["q"] * 100, component=["k"] * 100, label=[1.0] * 100)  # fmt: skip
+    population = shaped("population", cohort=["age", "age"], group=["old", "young"], share=[0.4, 0.6])
+    found = coverage(items, feedback, raters, population, min_ratio=0.8, min_members=10).set_index("group")
+    assert found.loc["rater.age=old", ["share", "reference", "ratio"]].tolist() == pytest.approx([0.2, 0.4, 0.5])
+    assert found.loc["rater.age=old", "verdict"] == "fail"
+    assert found.loc["rater.age=young", "verdict"] == "pass"
+    # 20 of the 100 items with feedback are es, and half of the items served
+    assert found.loc["served.lang=es", ["n", "share", "ratio", "verdict"]].tolist() == [100, 0.2, 0.4, "fail"]
+    assert found.loc["rater.age=old", "low"] == pytest.approx(0.1334 / 0.4, abs=1e-3)  # Wilson 20/100: 0.1334, 0.2888
+
+
+def test_small_groups_of_raters_are_withheld_with_their_complement() -> None:
+    world = crowd(2)
+    world["raters"]["cohort.age"] = ["a"] * 4 + ["b"] * 16 + ["c"] * 40
+    found = run(world)
+    evidence = found.evidence[found.evidence["group"].str.startswith("rater.age=")].set_index(["measure", "group"])
+    for measure in ("rater_coverage", "flagged_share"):
+        small, next_, large = (evidence.loc[(measure, f"rater.age={g}")] for g in "abc")
+        assert small["note"] == "fewer than 10 raters"
+        assert np.isnan([small["value"], small["low"], next_["value"]]).all()
+        assert (small["verdict"], small["n"], next_["verdict"], next_["n"]) == ("cannot tell", 0, "cannot tell", 0)
+        assert large["n"] == 40
+
+
+def test_unknown_cohorts_are_a_group() -> None:
+    world = crowd(2)
+    world["raters"]["cohort.age"] = pd.array(["a"] * 30 + [None] * 30, dtype="str")
+    groups = set(run(world).coverage["group"])
+    assert groups == {"rater.age=a", "rater.age=not stated"}
+
+
+def test_feedback_without_raters_dates_and_times_is_measured_as_far_as_it_goes() -> None:
+    # like logged clicks: one anonymous answer an item
+    n = 300
+    items = shaped("items", item_id=[f"i{i}" for i in range(n)], component=["recommendation"] * n)
+    feedback = shaped("feedback", feedback_id=[f"f{i}" for i in range(n)], item_id=[f"i{i}" for i in range(n)],
+                      rater_kind=["human"] * n, channel=["log"] * n, question=["click"] * n, value=["0"] * n,
+                      component=["recommendation"] * n, label=[0.0] * n)  # fmt: skip
+    world = {"items": items, "feedback": feedback, "raters": shaped("raters", rater_id=[]),
+             "population": shaped("population", cohort=[], group=[], share=[])}  # fmt: skip
+    found = run(world)
+    assert len(found.rater_trust) == 0
+    rows = found.evidence.set_index("measure")
+    for measure, column in {
+        "alpha_nominal": "rater_id",
+        "flagged_share": "rater_id",
+        "burst_days": "created_at",
+    }.items():
+        assert rows.loc[measure, "verdict"] == "cannot tell"
+        assert column in rows.loc[measure, "note"]
+    assert rows.loc["feedback_share", "value"] == 1.0
+    assert audit.answer(found).startswith("No rater is known")
+
+
+def test_popquorn_runs_and_few_raters_are_flagged() -> None:
+    if not POPQUORN.is_file():
+        pytest.skip("shared/data is absent")
+    world = popquorn()
+    found = run(world)
+    ordinal = found.agreement.set_index("level").loc["ordinal"]
+    assert ordinal["value"] == pytest.approx(0.2865, abs=0.0005)
+    assert ordinal["verdict"] == "fail"
+    assert len(found.rater_trust) == 262
+    assert found.rater_trust["flagged"].mean() < 0.1
+    assert "too fast" not in set(found.rater_trust["reason"])
+
+
+def popquorn() -> dict[str, pd.DataFrame]:
+    data = pd.read_csv(POPQUORN)
+    n = len(data)
+    cohorts = ["gender", "race", "age", "occupation", "education"]
+    people = data.drop_duplicates("user_id")
+    feedback = shaped(
+        "feedback", feedback_id=[f"f{i:05d}" for i in range(n)], item_id=data["instance_id"].astype(str),
+        rater_id=data["user_id"].astype(str), rater_kind=["human"] * n, channel=["annotation"] * n,
+        question=["offensiveness"] * n, value=data["offensiveness"].astype(int).astype(str),
+        component=["offensive"] * n, label=(data["offensiveness"] >= 3).astype(float),
+    )  # fmt: skip
+    items = sorted(set(feedback["item_id"]))
+    return {
+        "items": shaped("items", item_id=items, component=["offensive"] * len(items)),
+        "feedback": feedback,
+        "raters": shaped(
+            "raters", rater_id=people["user_id"].astype(str), **{f"cohort.{c}": people[c] for c in cohorts}
+        ),
+        "population": shaped("population", cohort=[], group=[], share=[]),
+    }
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    world = crowd(7, spam=5, brigade=10)
+    mixed = {name: table.sample(frac=1, random_state=1) for name, table in world.items()}
+    one, two = run(world), run(mixed)
+    for a, b in zip(one, two, strict=True):
+        if isinstance(a, pd.DataFrame):
+            pd.testing.assert_frame_equal(a, b)
+        else:
+            assert a == b

@@ -1,0 +1,345 @@
+"""Calibration against published figures, other libraries, hand arithmetic, a planted truth and known error rates."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import brier_score_loss
+
+from hfkit import calibration
+from hfkit.calibration.abstain import surprise
+from hfkit.calibration.measure import measure
+from hfkit.calibration.parity import equal_calibration
+from hfkit.calibration.smooth import error_at
+from hfkit.shared import schema, stats
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+COMPONENT = pd.DataFrame({"component": ["offensive"], "threshold": [0.5]})
+QUICK = calibration.Settings(n_boot=200)
+
+
+def draw(n: int, *, seed: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and scores; calibrated where shift is 0."""
+    rng = np.random.default_rng(seed)
+    s = rng.beta(1, 2, n)
+    return (rng.random(n) < np.clip(s + shift, 0, 1)).astype(float), s
+
+
+def world(n: int = 400, *, seed: int = 0, answers: int = 2, gap: float = 0.0) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Judgements and predictions: language=es has an event rate above its score by `gap`."""
+    rng = np.random.default_rng(seed)
+    s, spanish = rng.uniform(0.05, 0.6, n), np.arange(n) % 2 == 0
+    who = np.repeat(np.arange(n), answers)
+    label = (rng.random(n * answers) < (s + gap * spanish)[who]).astype(int)
+    judgements = pd.DataFrame({
+        "feedback_id": [f"f{i:05d}" for i in range(n * answers)], "item_id": [f"i{i:05d}" for i in who],
+        "component": "offensive", "rater_id": [f"u{i % 40:02d}" for i in range(n * answers)], "channel": "thumbs",
+        "label": label, "weight": 1.0, "score": s[who], "served.language": np.where(spanish[who], "es", "en"),
+    })  # fmt: skip
+    predictions = pd.DataFrame({
+        "item_id": [f"i{i:05d}" for i in range(n)], "component": "offensive",
+        "split": np.where(np.arange(n) % 4 < 2, "test", "calibrate"), "baseline": s, "candidate": s,
+    })  # fmt: skip
+    return judgements, predictions
+
+
+def assess(judgements, predictions, settings=QUICK):
+    rows = calibration.judged(judgements, predictions)
+    return calibration.assess(rows, COMPONENT, settings=settings, rng=np.random.default_rng(1))
+
+
+def value(evidence, measure, group="all", column="value"):
+    found = evidence[(evidence["measure"] == measure) & (evidence["group"] == group)]
+    assert len(found) == 1, (measure, group, len(found))
+    return found[column].iloc[0]
+
+
+@pytest.fixture(scope="module")
+def popquorn():
+    folder = SHARED / "popquorn"
+    if not folder.is_dir():
+        pytest.skip("shared/data is absent")
+    ratings = pd.read_csv(folder / "offensiveness_ratings.csv", keep_default_na=False)
+    v0 = pd.read_csv(folder / "offensiveness_model_v0_predictions.csv").set_index("instance_id")["apc_prob_offensive"]
+    judgements = pd.DataFrame({
+        "feedback_id": [f"f{i:05d}" for i in range(len(ratings))], "item_id": ratings["instance_id"].astype(str),
+        "component": "offensive", "rater_id": "u" + ratings["user_id"].astype(str), "channel": "annotation",
+        "label": (ratings["offensiveness"].astype(float) >= 3).astype(int), "weight": 1.0,
+        "score": v0.loc[ratings["instance_id"]].to_numpy(),
+        **{f"rater.{c}": ratings[c].replace("", None) for c in ("race", "age", "gender")},
+    })  # fmt: skip
+    items = judgements.drop_duplicates("item_id")
+    turn = items["item_id"].astype(int) % 4
+    predictions = pd.DataFrame({
+        "item_id": items["item_id"], "component": "offensive", "baseline": items["score"],
+        "split": np.select([turn == 0, turn == 1], ["test", "calibrate"], "train"),
+        "candidate": np.clip(items["score"] * 0.6 + 0.05, 0, 1),
+    })  # fmt: skip
+    rows = calibration.judged(judgements, predictions)
+    return rows, calibration.assess(rows, COMPONENT, settings=QUICK, rng=np.random.default_rng(0))
+
+
+def test_popquorn_gives_the_reference_figures(popquorn):
+    rows, evidence = popquorn
+    figures = {f["what"]: f for f in json.loads((SHARED / "reference_figures.json").read_text())["figures"]}
+    auc, brier, ece = figures[next(w for w in figures if w.startswith("v0 (alt-profanity-check 1.9.1), rating"))][
+        "value"
+    ]
+    black, white, sixties = figures["v0 ECE by race Black / White; by age 60-64"]["value"]
+    assert len(rows) == 13_036
+    assert stats.auc(rows["label"], rows["baseline"]) == pytest.approx(auc, abs=0.001)
+    assert value(evidence, "Brier score (baseline, all rows)") == pytest.approx(brier, abs=0.001)
+    assert value(evidence, "ECE (baseline, all rows)") == pytest.approx(ece, abs=0.001)
+    for group, known in {
+        "rater.race=Black or African American": black, "rater.race=White": white, "rater.age=60-64": sixties,
+    }.items():  # fmt: skip
+        assert value(evidence, "ECE (baseline, all rows)", group) == pytest.approx(known, abs=0.002)
+
+
+def test_popquorn_verdicts_and_cohorts_of_few_raters(popquorn):
+    rows, evidence = popquorn
+    assert value(evidence, "ECE (baseline, all rows)", column="verdict") == "fail"
+    people = rows.groupby("rater.race")["rater_id"].nunique()
+    for race, n in people[people < 10].items():
+        row = evidence[
+            (evidence["measure"] == "ECE (baseline, all rows)") & (evidence["group"] == f"rater.race={race}")
+        ]
+        assert row["value"].isna().all()
+        assert row["note"].iloc[0] == "fewer than 10 raters"
+        assert row["verdict"].iloc[0] == "cannot tell"
+        assert n < 10
+    table = calibration.reliability(rows)
+    assert not set(table["group"]) & {f"rater.race={r}" for r in people[people < 10].index}
+    everyone = table[(table["group"] == "all") & (table["model"] == "baseline, all rows")]
+    assert everyone["n"].sum() == 13_036
+    assert ((everyone["low"] < everyone["event_rate"]) & (everyone["event_rate"] < everyone["high"])).all()
+    schema.shape(evidence, schema.EVIDENCE)
+
+
+def test_popquorn_maps_repair_the_serving_model(popquorn):
+    maps = calibration.maps(popquorn[0]).set_index(["model", "map"])
+    for name in ("logistic", "isotonic", "beta"):
+        assert maps.loc[("baseline", name), "ece"] < 0.25 * maps.loc[("baseline", "none"), "ece"]
+        assert maps.loc[("baseline", name), "log_loss"] < maps.loc[("baseline", "none"), "log_loss"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_binned_measures_agree_with_scikit_learn(seed):
+    y, s = draw(700, seed=seed)
+    s = np.round(s, 2)  # ties, and scores on the edges of bins
+    rate, said = calibration_curve(y, s, n_bins=10)
+    b = calibration.bin_of(s)
+    share = np.bincount(b)[np.bincount(b) > 0] / len(y)
+    assert calibration.ece(y, s) == pytest.approx(float((share * np.abs(rate - said)).sum()), abs=1e-9)
+    parts = calibration.brier_parts(y, s)
+    assert parts["brier"] == pytest.approx(brier_score_loss(y, s), abs=1e-9)
+    assert parts["reliability"] == pytest.approx(float((share * (rate - said) ** 2).sum()), abs=1e-9)
+    assert parts["reliability"] - parts["resolution"] + parts["uncertainty"] == pytest.approx(parts["brier"], abs=1e-12)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.1])
+def test_smooth_error_agrees_with_relplot(shift):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from relplot.metrics import smECE, smECE_sigma
+    y, s = draw(800, seed=3, shift=shift)
+    assert calibration.smooth(y, s) == pytest.approx(smECE(s, y, return_width=True), abs=1e-9)
+    assert error_at(s, s - y, 0.07) == pytest.approx(float(smECE_sigma(s, y, 0.07)), abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_slope_agrees_with_statsmodels(seed):
+    import statsmodels.api as sm
+
+    y, s = draw(500, seed=seed, shift=0.05)
+    s = np.clip(s, 1e-4, 1 - 1e-4)
+    fit = sm.GLM(y, sm.add_constant(np.log(s / (1 - s))), family=sm.families.Binomial()).fit(tol=1e-14)
+    assert calibration.slope(y, s) == pytest.approx(tuple(fit.params), abs=1e-9)
+
+
+def test_debiased_error_is_the_published_correction():
+    """Kumar, Liang and Ma (2019): sum of share * (gap^2 - rate * (1 - rate) / (n - 1)), scores constant in a bin."""
+    y = np.repeat([0, 1, 0, 1], [30, 10, 5, 15]).astype(float)
+    s = np.repeat([0.55, 0.85], [40, 20])
+    by_hand = 40 / 60 * (0.3**2 - 0.25 * 0.75 / 39) + 20 / 60 * (0.1**2 - 0.75 * 0.25 / 19)
+    assert calibration.debiased(y, s) == pytest.approx(math.sqrt(by_hand), abs=1e-12)
+
+
+def test_beta_map_recovers_its_own_parameters():
+    rng = np.random.default_rng(5)
+    s = rng.uniform(0.02, 0.98, 200_000)
+    p = 1 / (1 + np.exp(-(0.3 + 0.5 * np.log(s) - 1.5 * np.log(1 - s))))
+    fitted = calibration.beta((rng.random(len(s)) < p).astype(float), s)
+    assert np.abs(fitted(s) - p).max() < 0.015
+
+
+def test_one_gap_is_found_and_named():
+    evidence = assess(*world(4000, gap=0.15))
+    table = calibration.gaps(evidence).set_index("group")
+    assert table.loc["served.language=es", "verdict"] == "fail"
+    assert table.loc["served.language=es", "low"] < 0.15 < table.loc["served.language=es", "high"]
+    assert table.loc["served.language=en", "verdict"] != "fail"
+    assert value(evidence, "equal calibration p, served.language (candidate)") < 0.001
+    assert "A gap remains for served.language=es" in calibration.answer(evidence)
+    assert "more often" in calibration.answer(evidence)
+
+
+def test_flagged_raters_do_not_count_and_train_rows_are_not_for_the_candidate():
+    judgements, predictions = world()
+    judgements.loc[judgements.index[:100], "weight"] = 0.0
+    evidence = assess(judgements, predictions)
+    assert value(evidence, "ECE (baseline, all rows)", column="n") == 700
+    tested = predictions.loc[predictions["split"] == "test", "item_id"]
+    kept = judgements[(judgements["weight"] > 0) & judgements["item_id"].isin(tested)]
+    assert value(evidence, "ECE (candidate)", column="n") == len(kept) == value(evidence, "ECE (baseline)", column="n")
+
+
+def test_shuffled_rows_give_equal_results():
+    judgements, predictions = world()
+    again = assess(judgements.sample(frac=1, random_state=1), predictions.sample(frac=1, random_state=2))
+    pd.testing.assert_frame_equal(assess(judgements, predictions), again, check_exact=True)
+    rows = calibration.judged(judgements, predictions)
+    mixed = rows.sample(frac=1, random_state=3)
+    pd.testing.assert_frame_equal(calibration.maps(rows), calibration.maps(mixed), check_exact=True)
+    pd.testing.assert_frame_equal(calibration.reliability(rows), calibration.reliability(mixed), check_exact=True)
+
+
+def edit(name):
+    """A judgements table that something is wrong with."""
+    judgements, predictions = world(120)
+    if name == "empty":
+        judgements = judgements.iloc[:0]
+    elif name == "one row":
+        judgements = judgements.iloc[:1]
+    elif name == "one class":
+        judgements["label"] = 0
+    elif name == "one item":
+        judgements["item_id"] = "i00000"
+    elif name == "constant score":
+        judgements["score"] = predictions["baseline"] = predictions["candidate"] = 0.3
+    elif name == "no baseline":
+        judgements["score"] = predictions["baseline"] = np.nan
+    elif name == "some scores missing":
+        judgements.loc[judgements.index[:20], "score"] = np.nan
+        predictions.loc[predictions.index[:10], "baseline"] = np.nan
+    elif name == "perfect":
+        known = judgements.groupby("item_id")["label"].transform("first")
+        judgements["label"] = known
+        judgements["score"] = known.astype(float)
+        by_item = judgements.drop_duplicates("item_id").set_index("item_id")["score"]
+        predictions["baseline"] = predictions["candidate"] = by_item.loc[predictions["item_id"]].to_numpy()
+    elif name == "weights zero":
+        judgements["weight"] = 0.0
+    elif name == "no predictions":
+        predictions = predictions.iloc[:0]
+    elif name == "no raters known":
+        judgements["rater_id"] = None
+        judgements["rater.age"] = "young"
+    elif name == "group missing":
+        judgements["served.language"] = None
+    return judgements, predictions
+
+
+BROKEN = [
+    "empty", "one row", "one class", "one item", "constant score", "no baseline", "some scores missing", "perfect",
+    "weights zero", "no predictions", "no raters known", "group missing",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_degenerate_input_is_told_apart_from_zero(name):
+    judgements, predictions = edit(name)
+    rows = calibration.judged(judgements, predictions)
+    evidence = calibration.assess(rows, COMPONENT, settings=QUICK, rng=np.random.default_rng(0))
+    schema.shape(evidence, schema.EVIDENCE)
+    undefined = evidence["value"].isna()
+    assert (evidence.loc[undefined, "verdict"] == "cannot tell").all()
+    assert (evidence.loc[undefined, "note"] != "").all()
+    no_interval = evidence["low"].isna() & ~evidence["measure"].str.startswith("equal")
+    assert (evidence.loc[no_interval, "note"] != "").all()
+    assert not (no_interval & (evidence["verdict"] == "pass")).any()
+    if name in ("empty", "one row", "one class", "one item", "weights zero"):
+        assert undefined.all()
+    if name == "no baseline":
+        assert evidence[evidence["measure"].str.contains("baseline")]["value"].isna().all()
+        assert value(evidence, "ECE (baseline)", column="note") == "no baseline score"
+        assert not math.isnan(value(evidence, "ECE (candidate)"))
+    if name == "constant score":
+        assert "constant" in value(evidence, "calibration slope (candidate)", column="note")
+    if name == "some scores missing":
+        assert "20 rows without a baseline score" in value(evidence, "ECE (baseline, all rows)", column="note")
+    if name == "no raters known":
+        assert "no rater_id" in value(evidence, "ECE (candidate)", "rater.age=young", "note")
+    maps, table = calibration.maps(rows), calibration.reliability(rows)
+    assert (maps.loc[maps["brier"].isna(), "note"] != "").all()
+    assert (table.loc[table["event_rate"].isna(), "n"] < 10).all()
+    tokens = calibration.answer(evidence).split()
+    assert 3 < len(tokens) < 80
+    calibration.metrics(evidence)
+    calibration.gaps(evidence)
+    calibration.summary(evidence)
+    calibration.curve(table)
+    calibration.abstention(rows, COMPONENT, risk_max=0.2)
+
+
+def test_public_measures_of_nothing_are_undefined():
+    for y, s in (([], []), ([1.0], [math.nan]), ([math.nan], [0.2])):
+        assert math.isnan(calibration.ece(y, s))
+        assert math.isnan(calibration.debiased(y, s))
+        assert all(math.isnan(v) for v in (*calibration.smooth(y, s), *calibration.slope(y, s)))
+        assert all(math.isnan(v) for v in calibration.brier_parts(y, s).values())
+    assert all(math.isnan(v) for v in calibration.slope([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9]))
+    assert math.isnan(equal_calibration(np.ones(4), np.ones(4), np.zeros(4, np.int64), [np.arange(4)])[0])
+
+
+def coverage(truth, *, worlds, n, seed, answers=1, shift=0.0):
+    """Share of worlds in which each interval holds the known truth; worlds that say nothing count as held."""
+    hit = dict.fromkeys(truth, 0)
+    for i in range(worlds):
+        y, s = draw(n, seed=seed + i, shift=shift)
+        s = np.round(s * 10 + 0.5) / 10 - 0.05 if "ECE" in truth else s
+        rng = np.random.default_rng(seed + i)
+        s, y = np.repeat(s, answers), np.repeat(y, answers)
+        item = np.repeat(np.arange(n), answers)
+        found, _ = measure(y, s, [item], threshold=0.5, n_boot=200, level=0.95, rng=rng)
+        for name, known in truth.items():
+            _, low, high = found.get(name, (math.nan,) * 3)
+            hit[name] += not (low > known or high < known)
+    return {name: count / worlds for name, count in hit.items()}
+
+
+@pytest.mark.parametrize(("n", "answers"), [(60, 1), (300, 1), (150, 3)])
+def test_intervals_cover_a_calibrated_score(n, answers):
+    truth = {"calibration in the large": 0.0, "calibration slope": 1.0}
+    found = coverage(truth, worlds=150, n=n, seed=1000, answers=answers)
+    assert min(found.values()) >= 0.90, found  # 0.93 at 150 worlds less chance; tests/campaign_calibration.py runs more
+
+
+def test_abstention_keeps_its_promise():
+    """The bound is a valid p value: with losses exactly at the risk it is below 5 % in at most 5 % of worlds."""
+    rng = np.random.default_rng(0)
+    wrong = np.mean([surprise((rng.random(200) < 0.1).astype(float), 0.1) <= 0.05 for _ in range(2000)])
+    assert wrong <= 0.05
+    judgements, predictions = world(3000)
+    table = calibration.abstention(calibration.judged(judgements, predictions), COMPONENT, risk_max=0.3)
+    everyone = table[table["group"] == "all"].iloc[0]
+    assert everyone["verdict"] == "pass"
+    assert everyone["risk"] <= 0.3
+    assert 0 < everyone["automated"] < 1
+
+
+def test_equal_calibration_keeps_its_level():
+    """Eight groups calibrated alike: at most 5 % of worlds (and chance) find a difference."""
+    found = []
+    for seed in range(200):
+        y, s = draw(400, seed=seed)
+        member = np.random.default_rng(seed).integers(0, 8, 400)
+        found.append(equal_calibration(y, s, member, [np.arange(400)])[0] < 0.05)
+    assert np.mean(found) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 200)
