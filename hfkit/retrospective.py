@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -56,14 +56,15 @@ def promises(record: Mapping[str, Any], evidence: pd.DataFrame) -> pd.DataFrame:
     """Which promises of a release were kept?
 
     evidence: all rooms' rows, with a column `room`. A promise is matched on measure, component and group. What was
-    the candidate then is the baseline now, so `candidate` in a promised measure is looked up as `baseline` first.
+    the candidate then is the baseline now, so `candidate` in a promised measure is looked up as `baseline` first, and
+    a measure that names no model is one of the serving model.
 
     Returns one row a promise, in the order of the record: what was promised, what is measured now with its interval,
     outcome kept (the whole interval on the good side), broken (all on the bad side) or cannot tell, and why. A
     promised difference of two models cannot be told: the older one no longer runs.
 
-    >>> now = ev.table([ev.row("auc_baseline", value=0.8, low=0.75, high=0.85, n=9)]).assign(room="retrain")
-    >>> record = {"release": "v1", "promises": [{"measure": "auc_candidate", "promised": 0.7, "better": "higher"}]}
+    >>> now = ev.table([ev.row("AUC (baseline)", value=0.8, low=0.75, high=0.85, n=9)]).assign(room="retrain")
+    >>> record = {"release": "v1", "promises": [{"measure": "AUC (candidate)", "promised": 0.7, "better": "higher"}]}
     >>> promises(record, now)["outcome"].tolist()
     ['kept']
     """
@@ -78,10 +79,10 @@ def _promise(release: str, promise: Mapping[str, Any], evidence: pd.DataFrame) -
     nothing = [None, math.nan, math.nan, math.nan, 0, "cannot tell"]
     if better not in ("higher", "lower"):
         return [*fixed, *nothing, "the record does not say which direction is better (higher or lower)"]
-    if measure.endswith("_difference"):
+    if measure.endswith((" difference", " change")):
         return [*fixed, *nothing, "a difference of two models: the older one no longer runs; promise a level"]
     now = measure.replace("candidate", "baseline")
-    for name in dict.fromkeys((now, measure)):
+    for name in dict.fromkeys((now, f"{measure} (baseline)", measure)):
         same = (evidence["measure"] == name) & (evidence["component"] == component) & (evidence["group"] == group)
         if same.any():
             r = evidence[same].iloc[0]
@@ -126,21 +127,26 @@ def payoff(
     items = items.assign(group=learn.text_groups(items))
     judged = judgements[judgements["weight"] > 0].merge(predictions[["item_id", "component", "split"]],
                                                         on=["item_id", "component"])  # fmt: skip
+    draw = partial(stats.bootstrap, rng=rng, n_boot=n_boot)
     measured: dict[tuple[str, str], list[pd.DataFrame]] = {}
     rows: list[dict[str, Any]] = []
     for component, part in judged.groupby("component", sort=True):
         model = _Learner(items, part, min_people=min_people, penalty=penalty)
         for source, name in _sources(judged):
             found, note = model.without(source, name)
-            rows.append(_row(source, name, str(component), part, found, note, n_boot=n_boot, rng=rng))
+            rows.append(_row(source, name, str(component), part, found, note, draw))
             measured.setdefault((source, name), []).append(found.assign(group=found["group"] + "\0" + str(component)))
     for (source, name), parts in measured.items():
         found = pd.concat([p for p in parts if len(p)] or parts[:1])
         if sum(len(p) > 0 for p in parts) > 1:
-            rows.append(_row(source, name, "all", judged, found, "", n_boot=n_boot, rng=rng))
+            rows.append(_row(source, name, "all", judged, found, "", draw))
     out = pd.DataFrame(rows, columns=_PAYOFF)
     first = (out["component"] != "all").astype(int)
     return out.assign(first=first).sort_values(["source", "first", "component", "name"], ignore_index=True)[_PAYOFF]
+
+
+def _mean(gain: Floats, n: Floats) -> float:
+    return float(gain.sum() / n.sum())
 
 
 def _sources(judged: pd.DataFrame) -> list[tuple[str, str]]:
@@ -196,8 +202,8 @@ class _Learner:
         return pd.DataFrame({"group": self.items.loc[rows, "group"], "gain": gain, "n": n[rows]}), ""
 
 
-def _row(source: str, name: str, component: str, part: pd.DataFrame, found: pd.DataFrame, note: str, *, n_boot: int,
-         rng: np.random.Generator) -> dict[str, Any]:  # fmt: skip
+def _row(source: str, name: str, component: str, part: pd.DataFrame, found: pd.DataFrame, note: str,
+         draw: Callable[..., Any]) -> dict[str, Any]:  # fmt: skip
     own = part[source] == name
     keys = part["item_id"] + "\0" + part["component"]
     train = part["split"] == "train"
@@ -206,8 +212,7 @@ def _row(source: str, name: str, component: str, part: pd.DataFrame, found: pd.D
     if len(found):
         level = 1 - 0.05 / part[source].nunique()  # Bonferroni: the best of several channels is looked at
         cluster = found["group"].to_numpy(object)
-        interval = partial(stats.bootstrap, rng=rng, n_boot=n_boot, cluster=cluster, level=level)
-        value, low, high = interval(lambda g, n: float(g.sum() / n.sum()), found["gain"], found["n"])
+        value, low, high = draw(_mean, found["gain"], found["n"], cluster=cluster, level=level)
     elif not note:
         note = "no answer of another source on the test rows"
     outcome = "paid off" if low > 0 else "cost us" if high < 0 else "cannot tell"

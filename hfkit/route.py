@@ -233,7 +233,7 @@ def curve(held_out: pd.DataFrame) -> pd.DataFrame:
 def evidence(routes: pd.DataFrame, held_out: pd.DataFrame, *, reroute_at: float = 0.8) -> pd.DataFrame:
     """The measured statements of this room: shares by method, held-out accuracy, and that of confident predictions.
 
-    `confident_accuracy` is compared with `reroute_at`: predictions that claim that probability should be right that
+    `confident accuracy` is compared with `reroute_at`: predictions that claim that probability should be right that
     often. Filing itself errs, so the estimate is a lower one.
     """
     rows = []
@@ -241,7 +241,7 @@ def evidence(routes: pd.DataFrame, held_out: pd.DataFrame, *, reroute_at: float 
         for method in ("rule", "model", ABSTAIN, "filed"):
             k, n = int((part["method"] == method).sum()), len(part)
             low, high = stats.wilson(k, n)
-            rows.append(ev.row(f"share_{method}", component=str(component), value=k / n if n else np.nan, n=n,
+            rows.append(ev.row(f"share {method}", component=str(component), value=k / n if n else np.nan, n=n,
                                low=float(low), high=float(high), note="share of all answers"))  # fmt: skip
     rows += _model_rows(held_out, reroute_at)
     return ev.table(rows)
@@ -252,7 +252,7 @@ def _model_rows(held_out: pd.DataFrame, reroute_at: float) -> list[dict[str, obj
         note = (f"no model: fewer than two components have {MIN_TEXTS} distinct comments (feedback.value_text); "
                 "every answer without a rule stays as filed")  # fmt: skip
         return [ev.row(m, value=np.nan, n=0, better="higher", verdict="cannot tell", note=note)
-                for m in ("held_out_accuracy", "confident_accuracy")]  # fmt: skip
+                for m in ("held-out accuracy", "confident accuracy")]  # fmt: skip
     right = held_out["predicted"] == held_out["filed"]
     value, low, high, n = _share(right, held_out["group"])
     base = skill(held_out)[1]
@@ -260,14 +260,14 @@ def _model_rows(held_out: pd.DataFrame, reroute_at: float) -> list[dict[str, obj
     use = "the model is used" if low > base else "the model is not used, comments stay as filed"
     note = f"against {base:.3f} for the largest component alone: {use}; n = distinct groups of comments"
     rows = [
-        ev.row("held_out_accuracy", value=value, low=low, high=high, n=n, better="higher", verdict=verdict, note=note)
+        ev.row("held-out accuracy", value=value, low=low, high=high, n=n, better="higher", verdict=verdict, note=note)
     ]
     sure = held_out["confidence"] >= reroute_at
     for component, part in [("all", sure), *((c, sure & (held_out["predicted"] == c))
                                              for c in sorted(held_out["filed"].unique()))]:  # fmt: skip
         value, low, high, n = _share(right[part], held_out["group"][part])
         note = "filed where predicted, of held-out predictions at least that confident; misfiled ones count as errors"
-        rows.append(ev.row("confident_accuracy", component=component, value=value, low=low, high=high, n=n,
+        rows.append(ev.row("confident accuracy", component=component, value=value, low=low, high=high, n=n,
                            better="higher", verdict=ev.judge(low, high, target=reroute_at, better="higher"),
                            note=note if n else "no held-out prediction is that confident"))  # fmt: skip
     return rows
@@ -280,8 +280,8 @@ def metrics(routes: pd.DataFrame, held_out: pd.DataFrame, evidence: pd.DataFrame
     return {
         "answers": len(routes), "comments_judged": len(held_out),
         **{f"by_{m}": int(counts.get(m, 0)) for m in ("rule", "model", ABSTAIN, "filed")},
-        "held_out_accuracy": float(whole["held_out_accuracy"]),
-        "confident_accuracy": float(whole["confident_accuracy"]),
+        "held_out_accuracy": float(whole["held-out accuracy"]),
+        "confident_accuracy": float(whole["confident accuracy"]),
     }  # fmt: skip
 
 
@@ -289,7 +289,7 @@ def answer(routes: pd.DataFrame, evidence: pd.DataFrame) -> str:
     """The sentence that answers the room's question."""
     counts = routes["method"].value_counts()
     moved = int(((routes["routed"] != routes["filed"]) & routes["routed"].notna()).sum())
-    sure = evidence[(evidence["measure"] == "confident_accuracy") & (evidence["component"] == "all")].iloc[0]
+    sure = evidence[(evidence["measure"] == "confident accuracy") & (evidence["component"] == "all")].iloc[0]
     first = (f"Of {len(routes):,} answers, {moved:,} are about another component than the one they were filed under, "
              f"and {int(counts.get(ABSTAIN, 0)):,} need a person to decide.")  # fmt: skip
     if np.isnan(sure["value"]):

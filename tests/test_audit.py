@@ -200,7 +200,7 @@ def test_small_groups_of_raters_are_withheld_with_their_complement() -> None:
     world["raters"]["cohort.age"] = ["a"] * 4 + ["b"] * 16 + ["c"] * 40
     found = run(world)
     evidence = found.evidence[found.evidence["group"].str.startswith("rater.age=")].set_index(["measure", "group"])
-    for measure in ("rater_coverage", "flagged_share"):
+    for measure in ("rater coverage", "flagged share"):
         small, next_, large = (evidence.loc[(measure, f"rater.age={g}")] for g in "abc")
         assert small["note"] == "fewer than 10 raters"
         assert np.isnan([small["value"], small["low"], next_["value"]]).all()
@@ -228,13 +228,13 @@ def test_feedback_without_raters_dates_and_times_is_measured_as_far_as_it_goes()
     assert len(found.rater_trust) == 0
     rows = found.evidence.set_index("measure")
     for measure, column in {
-        "alpha_nominal": "rater_id",
-        "flagged_share": "rater_id",
-        "burst_days": "created_at",
+        "alpha nominal": "rater_id",
+        "flagged share": "rater_id",
+        "burst days": "created_at",
     }.items():
         assert rows.loc[measure, "verdict"] == "cannot tell"
         assert column in rows.loc[measure, "note"]
-    assert rows.loc["feedback_share", "value"] == 1.0
+    assert rows.loc["feedback share", "value"] == 1.0
     assert audit.answer(found).startswith("No rater is known")
 
 

@@ -113,7 +113,7 @@ def test_the_campaign_is_excluded_and_the_fault_is_not(seed: int) -> None:
     assert (left["weight"] == 0).all()
     assert set(queue.loc[queue["reason"] == "excluded issue", "item_id"]) <= set(left["item_id"])
     table = prioritize.evidence(issues, find(given)[2], given.feedback, given.items)
-    assert table.loc[table["measure"] == "training_harm", "verdict"].eq("fail").sum() == bad.sum()
+    assert table.loc[table["measure"] == "training harm", "verdict"].eq("fail").sum() == bad.sum()
     assert "left out of training" in prioritize.answer(issues, queue)
     assert prioritize.metrics(issues, rows, queue)["issues_excluded"] == bad.sum()
 

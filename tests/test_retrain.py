@@ -119,12 +119,12 @@ def test_soft_labels_are_fractions_of_rows():
 
 def test_overconfident_baseline_is_beaten_and_the_true_one_is_not():
     beaten = compare(make())
-    assert beaten.loc["log_loss_difference", "verdict"] == "pass"
-    assert beaten.loc["log_loss_difference", "high"] < -0.1
+    assert beaten.loc["log loss difference", "verdict"] == "pass"
+    assert beaten.loc["log loss difference", "high"] < -0.1
     level = compare(make(baseline="true"))
-    assert level.loc["log_loss_difference", "verdict"] != "pass"
-    assert abs(level.loc["log_loss_difference", "value"]) < 0.05
-    assert compare(make(), margin=5.0).loc["log_loss_difference", "verdict"] == "fail"
+    assert level.loc["log loss difference", "verdict"] != "pass"
+    assert abs(level.loc["log loss difference", "value"]) < 0.05
+    assert compare(make(), margin=5.0).loc["log loss difference", "verdict"] == "fail"
 
 
 @pytest.mark.parametrize("step", ["logistic", "isotonic"])
@@ -132,7 +132,7 @@ def test_calibration_heals_what_use_of_the_raw_score_breaks(step):
     """A heavy penalty squeezes scores to the mean; the calibration step stretches them again."""
     heavy = {"penalty": 3000.0, "use_text": False, "use_features": False}
     without, healed = compare(make(1200), calibrate="none", **heavy), compare(make(1200), calibrate=step, **heavy)
-    assert healed.loc["log_loss_candidate", "value"] < without.loc["log_loss_candidate", "value"] - 0.02
+    assert healed.loc["log loss (candidate)", "value"] < without.loc["log loss (candidate)", "value"] - 0.02
 
 
 def test_evidence_equals_scikit_learn():
@@ -142,10 +142,16 @@ def test_evidence_equals_scikit_learn():
     rows = world["judgements"].merge(made.predictions[made.predictions["split"] == "test"], on="item_id")
     for model in ("baseline", "candidate"):
         said = rows[model].clip(1e-6, 1 - 1e-6)
-        assert found.loc[f"log_loss_{model}", "value"] == pytest.approx(log_loss(rows["label"], said))
-        assert found.loc[f"brier_{model}", "value"] == pytest.approx(((rows["label"] - rows[model]) ** 2).mean())
-        assert found.loc[f"auc_{model}", "value"] == pytest.approx(roc_auc_score(rows["label"], rows[model]))
-    assert found.loc["log_loss_candidate", "n"] == len(rows)
+        assert found.loc[f"log loss ({model})", "value"] == pytest.approx(log_loss(rows["label"], said))
+        assert found.loc[f"Brier score ({model})", "value"] == pytest.approx(
+            ((rows["label"] - rows[model]) ** 2).mean()
+        )
+        assert found.loc[f"AUC ({model})", "value"] == pytest.approx(roc_auc_score(rows["label"], rows[model]))
+        acts = rows[model] >= 0.5
+        rate = acts[rows["label"] == 1].mean(), acts[rows["label"] == 0].mean()
+        assert found.loc[f"true positive rate ({model})", "value"] == pytest.approx(rate[0])
+        assert found.loc[f"false positive rate ({model})", "value"] == pytest.approx(rate[1])
+    assert found.loc["log loss (candidate)", "n"] == len(rows)
     assert set(made.predictions["split"]) == set(splits["split"]) == {"train", "calibrate", "test"}
 
 
@@ -211,8 +217,8 @@ def test_too_few_labels_keep_the_baseline():
     assert (made.predictions["candidate"] == made.predictions["baseline"]).all()
     assert made.models == {}
     found = compare(make(60))
-    assert found.loc["log_loss_difference", "verdict"] == "cannot tell"
-    assert "fewer than 100" in found.loc["log_loss_difference", "note"]
+    assert found.loc["log loss difference", "verdict"] == "cannot tell"
+    assert "fewer than 100" in found.loc["log loss difference", "note"]
     unlabelled = make(600)
     more = pd.concat([unlabelled["components"], unlabelled["components"].assign(component="new")])
     assert run({**unlabelled, "components": more})[0].training["status"].tolist() == ["retrained", "kept the baseline"]
@@ -363,7 +369,7 @@ def test_popquorn_calibration_error_falls_on_unseen_texts():
     test = judged.merge(made.predictions[made.predictions["split"] == "test"], on="item_id")
     assert ece(test["baseline"], test["label"]) > 0.15
     assert ece(test["candidate"], test["label"]) < 0.035
-    assert compare(world).loc["log_loss_difference", "verdict"] == "pass"
+    assert compare(world).loc["log loss difference", "verdict"] == "pass"
 
 
 def test_open_bandit_without_score_or_text_still_gets_a_candidate():
@@ -380,9 +386,11 @@ def test_open_bandit_without_score_or_text_still_gets_a_candidate():
     world = real(items, pd.DataFrame({"item_id": items["item_id"], "label": logs["click"]}), "recommendation")
     assert 60 <= logs["click"].sum() <= 100
     found = compare(world)
-    assert found.loc["log_loss_candidate", "value"] < 0.035  # the entropy of 80 clicks in 20,000 is 0.0262
-    assert found.loc["log_loss_difference", "verdict"] == "cannot tell"
-    assert "no score of the serving model" in found.loc["log_loss_difference", "note"]
+    assert found.loc["log loss (candidate)", "value"] < 0.035  # the entropy of 80 clicks in 20,000 is 0.0262
+    assert found.loc["log loss difference", "verdict"] == "cannot tell"
+    assert found.loc["true positive rate (candidate)", "value"] == 0
+    assert 0.05 < found.loc["true positive rate (candidate)", "high"] < 0.3  # none of about 25 is no certainty
+    assert "no score of the serving model" in found.loc["log loss difference", "note"]
 
 
 # --- the page
@@ -400,7 +408,7 @@ def test_answer_and_metrics_and_curve():
     assert float(np.average(curve["share"], weights=curve["answers"])) == pytest.approx(
         rows["k"].sum() / rows["n"].sum()
     )
-    nothing = ev.table([ev.row("log_loss_difference", component="c", value=np.nan, n=0, verdict="cannot tell")])
+    nothing = ev.table([ev.row("log loss difference", component="c", value=np.nan, n=0, verdict="cannot tell")])
     kept = pd.DataFrame({"component": ["c"], "status": ["kept the baseline"]})
     assert "Kept the baseline: c." in retrain.answer(nothing, kept)
 

@@ -14,8 +14,8 @@ from hfkit.shared.errors import BadValue
 
 def now() -> pd.DataFrame:
     rows = [
-        ev.row("auc_baseline", component="c", value=0.80, low=0.75, high=0.85, n=90),
-        ev.row("auc_candidate", component="c", value=0.90, low=0.88, high=0.92, n=90),
+        ev.row("AUC (baseline)", component="c", value=0.80, low=0.75, high=0.85, n=90),
+        ev.row("AUC (candidate)", component="c", value=0.90, low=0.88, high=0.92, n=90),
         ev.row("selection_rate", component="c", group="served.language=es", value=0.4, low=0.3, high=0.5, n=50),
         ev.row("ece", value=float("nan"), n=3, note="too few rows"),
     ]
@@ -29,16 +29,17 @@ def promise(measure: str, promised: float, better: str = "higher", **more: str) 
 @pytest.mark.parametrize(
     ("given", "outcome", "note"),
     [
-        (promise("auc_baseline", 0.7), "kept", ""),
-        (promise("auc_baseline", 0.86), "broken", ""),
-        (promise("auc_baseline", 0.8), "cannot tell", "contains the promise"),
-        (promise("auc_baseline", 0.9, "lower"), "kept", ""),
-        (promise("auc_candidate", 0.87), "broken", "measured as auc_baseline"),  # the candidate of then serves now
+        (promise("AUC (baseline)", 0.7), "kept", ""),
+        (promise("AUC (baseline)", 0.86), "broken", ""),
+        (promise("AUC (baseline)", 0.8), "cannot tell", "contains the promise"),
+        (promise("AUC (baseline)", 0.9, "lower"), "kept", ""),
+        (promise("AUC (candidate)", 0.87), "broken", "measured as AUC (baseline)"),  # the candidate of then serves now
         (promise("selection_rate", 0.2, group="served.language=es"), "kept", ""),
         (promise("selection_rate", 0.2), "cannot tell", "no evidence"),
+        (promise("AUC", 0.7), "kept", "measured as AUC (baseline)"),
         (promise("ece", 0.1, "lower", component="all"), "cannot tell", "too few rows"),
-        (promise("log_loss_difference", -0.1, "lower"), "cannot tell", "older one no longer runs"),
-        (promise("auc_baseline", 0.7, "target"), "cannot tell", "which direction"),
+        (promise("log loss difference", -0.1, "lower"), "cannot tell", "older one no longer runs"),
+        (promise("AUC (baseline)", 0.7, "target"), "cannot tell", "which direction"),
     ],
 )
 def test_promises(given, outcome, note):
@@ -152,7 +153,7 @@ def test_rater_kind_and_evidence_and_metrics():
     kinds = ro.with_kind(judged.drop(columns="rater_kind"), feedback)["rater_kind"]
     assert kinds.iloc[0] == "not stated"
     assert (kinds.iloc[1:] == judged["rater_kind"].iloc[1:]).all()
-    kept = ro.promises({"release": "v0", "promises": [promise("auc_baseline", 0.7)]}, now())
+    kept = ro.promises({"release": "v0", "promises": [promise("AUC (baseline)", 0.7)]}, now())
     paid = payoff(items, judged, predictions)
     found = ro.evidence(kept, paid)
     assert found.loc[found["verdict"] != "info", "verdict"].tolist() == ["pass"]

@@ -56,7 +56,7 @@ def test_words_that_say_nothing_move_nothing() -> None:
     low, base = route.skill(held_out)
     assert low <= base
     table = route.evidence(routes, held_out)
-    assert table.set_index("measure").loc["held_out_accuracy", "verdict"] in ("fail", "cannot tell")
+    assert table.set_index("measure").loc["held-out accuracy", "verdict"] in ("fail", "cannot tell")
 
 
 def test_correct_filing_is_left_alone() -> None:
@@ -130,7 +130,7 @@ def test_shares_are_counts() -> None:
     frame, _ = feedback(300, misfiled=0.1)
     routes, held_out = route.route(frame, COMPONENTS, rules=[{"component": "billing", "words": ["refund"]}])
     table = route.evidence(routes, held_out)
-    row = table[(table["measure"] == "share_rule") & (table["component"] == "all")].iloc[0]
+    row = table[(table["measure"] == "share rule") & (table["component"] == "all")].iloc[0]
     hits = frame["value_text"].str.split().map(lambda w: "refund" in w).sum()
     assert row["value"] == pytest.approx(hits / 300)
     assert (row["low"], row["high"]) == pytest.approx([float(v) for v in wilson(hits, 300)])
@@ -155,7 +155,7 @@ def test_one_rater_stays_in_one_fold() -> None:
 
 
 def test_sample_world() -> None:
-    """The planted misrouted comments: 95 of 100 moves are right, and 7 of 10 misrouted comments are moved."""
+    """The planted misrouted comments: 95 of 100 moves are right, and two of three misrouted comments are moved."""
     made = world()
     planted = pd.Series(made["truth"]["misrouted"])
     routes, held_out = route.route(made["feedback"], made["components"])
@@ -165,7 +165,7 @@ def test_sample_world() -> None:
     assert right / len(moved) >= 0.95
     assert right / len(planted) >= 0.65
     table = route.evidence(routes, held_out).set_index(["measure", "component"])
-    assert table.loc[("held_out_accuracy", "all"), "verdict"] == "pass"
+    assert table.loc[("held-out accuracy", "all"), "verdict"] == "pass"
     # "Thanks" and its like are filed everywhere and must not move.
     thanks = made["feedback"]["value_text"].fillna("").str.contains("thanks")
     assert not moved.index.isin(made["feedback"].loc[thanks, "feedback_id"]).any()

@@ -58,11 +58,11 @@ def measure(
         rows += _component(component, here, flipped[flipped["component"] == component])
         rows += _reach(component, judged[judged["component"] == component], len(here), items)
     channels = judged["channel"].value_counts().sort_index()
-    rows += [_share("channel_share", n, len(judged), group=f"channel={c}") for c, n in channels.items()]
+    rows += [_share("channel share", n, len(judged), group=f"channel={c}") for c, n in channels.items()]
     dropped = int((judged["weight"] == 0).sum())
-    rows.append(_share("dropped_answers_share", dropped, len(judged), better="lower"))
+    rows.append(_share("dropped answers share", dropped, len(judged), better="lower"))
     rows += [
-        evidence.row("overruled_share", value=r["value"], low=r["low"], high=r["high"], n=r["n"], group=r["group"],
+        evidence.row("overruled share", value=r["value"], low=r["low"], high=r["high"], n=r["n"], group=r["group"],
                      better="lower", verdict="cannot tell" if r["note"] else "info", note=r["note"])
         for r in overruled(judged, made, min_raters=min_raters).to_dict("records")
     ]  # fmt: skip
@@ -75,12 +75,12 @@ def _component(component: str, here: pd.DataFrame, flipped: pd.DataFrame) -> lis
     mean, low, high = stats.mean_interval(several["disagreement"].to_numpy())
     note = "" if len(several) else "no item has two answers"
     return [
-        _share("event_share", int(here["label"].sum()), n, component=component, better="none"),
-        _share("decided_share", decided, n, component=component),
+        _share("event share", int(here["label"].sum()), n, component=component, better="none"),
+        _share("decided share", decided, n, component=component),
         evidence.row("disagreement", value=mean, low=low, high=high, n=len(several), component=component,
                      better="lower", verdict="info" if len(several) else "cannot tell",
                      note=note or "mean entropy in bits of items with two answers or more"),
-        _share("flip_share", int(flipped["flips"].sum()), n, component=component, better="lower",
+        _share("flip share", int(flipped["flips"].sum()), n, component=component, better="lower",
                note="labels that differ between majority and dawid_skene"),
     ]  # fmt: skip
 
@@ -90,8 +90,8 @@ def _reach(component: str, judged: pd.DataFrame, made: int, items: pd.DataFrame)
     own = judged["item_id"].isin(set(items.loc[items["component"] == component, "item_id"])) & (judged["weight"] > 0)
     reached = judged.loc[own, "item_id"].nunique()
     return [
-        _share("labelled_share", reached, served, component=component),
-        _share("lost_items_share", answered - made, answered, component=component, better="lower",
+        _share("labelled share", reached, served, component=component),
+        _share("lost items share", answered - made, answered, component=component, better="lower",
                note="items that only flagged raters answered: no label"),
     ]  # fmt: skip
 

@@ -76,14 +76,14 @@ def audit(
 
 
 def _metrics(table: pd.DataFrame, rater_trust: pd.DataFrame) -> dict[str, float]:
-    cover = table[table["measure"].isin(["rater_coverage", "served_coverage"])]
+    cover = table[table["measure"].isin(["rater coverage", "served coverage"])]
     numbers = {
         "raters": len(rater_trust), "flagged": int(rater_trust["flagged"].sum()),
         "groups_heard_less": int((cover["verdict"] == "fail").sum()),
         "groups_unknown": int((cover["verdict"] == "cannot tell").sum()),
-        "burst_days": int(table.loc[table["measure"] == "burst_days", "value"].sum()),
+        "burst_days": int(table.loc[table["measure"] == "burst days", "value"].sum()),
     }  # fmt: skip
-    alphas = table[table["measure"].str.startswith("alpha_") & (table["verdict"] != "info")]
+    alphas = table[table["measure"].str.startswith("alpha ") & (table["verdict"] != "info")]
     return {k: float(v) for k, v in numbers.items()} | {
         f"alpha.{g.removeprefix('question=')}": float(v) for g, v in zip(alphas["group"], alphas["value"], strict=True)
     }

@@ -12,10 +12,10 @@ def flagged_by_group(trust: pd.DataFrame, raters: pd.DataFrame, *, min_raters: i
     """On whom do the flags fall? Share of flagged raters, all and by rater group; small groups withheld."""
     k, n = int(trust["flagged"].sum()), len(trust)
     if n == 0:
-        return [evidence.row("flagged_share", value=np.nan, n=0, better="lower", verdict="cannot tell",
+        return [evidence.row("flagged share", value=np.nan, n=0, better="lower", verdict="cannot tell",
                              note="no answer names its rater (rater_id missing)")]  # fmt: skip
     low, high = stats.wilson(k, n)
-    rows = [evidence.row("flagged_share", value=k / n, low=float(low), high=float(high), n=n, better="lower")]
+    rows = [evidence.row("flagged share", value=k / n, low=float(low), high=float(high), n=n, better="lower")]
     known = trust[["rater_id", "flagged"]].merge(raters, on="rater_id", how="left", validate="one_to_one")
     for column in schema.cohorts(known):
         by = known.assign(group=groups.names(known, column)).groupby("group", sort=True)["flagged"].agg(["sum", "size"])
@@ -23,8 +23,8 @@ def flagged_by_group(trust: pd.DataFrame, raters: pd.DataFrame, *, min_raters: i
         lows, highs = stats.wilson(by["sum"].to_numpy(float), by["size"].to_numpy(float))
         bounds = zip(by.index, by["sum"], by["size"], lows, highs, notes, strict=True)
         rows += [
-            _small("flagged_share", name, str(note)) if note else
-            evidence.row("flagged_share", value=s / m, low=lo, high=hi, n=m, group=name, better="lower")
+            _small("flagged share", name, str(note)) if note else
+            evidence.row("flagged share", value=s / m, low=lo, high=hi, n=m, group=name, better="lower")
             for g, s, m, lo, hi, note in bounds for name in [f"rater.{column.removeprefix('cohort.')}={g}"]
         ]  # fmt: skip
     return rows
@@ -37,14 +37,14 @@ def _small(measure: str, group: str, note: str, better: str = "lower") -> dict[s
 def alpha_rows(agreement: pd.DataFrame) -> list[dict[str, object]]:
     """Krippendorff's alpha of each question, as evidence of group `question=...`."""
     return [
-        evidence.row(f"alpha_{r['level']}", value=r["value"], low=r["low"], high=r["high"], n=r["n_answers"],
+        evidence.row(f"alpha {r['level']}", value=r["value"], low=r["low"], high=r["high"], n=r["n_answers"],
                      group=f"question={r['question']}", better="higher", verdict=r["verdict"], note=r["note"])
         for r in agreement.to_dict("records")
     ]  # fmt: skip
 
 
 def coverage_rows(coverage: pd.DataFrame) -> list[dict[str, object]]:
-    """How loudly each group is heard, 1 = like everybody: `rater_coverage` and `served_coverage`."""
+    """How loudly each group is heard, 1 = like everybody: `rater coverage` and `served coverage`."""
     return [
         evidence.row(f"{r['group'].partition('.')[0]}_coverage", value=r["ratio"], low=r["low"], high=r["high"],
                      n=r["n"], group=r["group"], better="higher", verdict=r["verdict"], note=r["note"])
@@ -58,12 +58,12 @@ def reach_rows(items: pd.DataFrame, feedback: pd.DataFrame) -> list[dict[str, ob
     heard = items["item_id"].isin(set(feedback.loc[feedback["label"].notna(), "item_id"]))
     for component, part in heard.groupby(items["component"], sort=True):
         low, high = stats.wilson(part.sum(), len(part))
-        rows.append(evidence.row("feedback_share", value=part.mean(), low=float(low), high=float(high), n=len(part),
+        rows.append(evidence.row("feedback share", value=part.mean(), low=float(low), high=float(high), n=len(part),
                                  component=component, better="higher"))  # fmt: skip
     counts = feedback["channel"].value_counts().sort_index()
     for channel, k in counts.items():
         low, high = stats.wilson(k, len(feedback))
-        rows.append(evidence.row("channel_share", value=k / len(feedback), low=float(low), high=float(high),
+        rows.append(evidence.row("channel share", value=k / len(feedback), low=float(low), high=float(high),
                                  n=len(feedback), group=f"channel={channel}"))  # fmt: skip
     return rows
 
@@ -72,11 +72,11 @@ def burst_rows(feedback: pd.DataFrame, bursts: pd.DataFrame) -> list[dict[str, o
     """How many days with a burst were found, by component? Missing dates are named, not counted as calm."""
     dated = feedback["created_at"].notna() & feedback["label"].notna()
     if not dated.any():
-        return [evidence.row("burst_days", value=np.nan, n=0, better="lower", verdict="cannot tell",
+        return [evidence.row("burst days", value=np.nan, n=0, better="lower", verdict="cannot tell",
                              note="answers have no date (created_at missing)")]  # fmt: skip
     days = bursts.groupby("component")["day"].nunique()
     return [
-        evidence.row("burst_days", value=float(days.get(c, 0)), n=int(n), component=c, better="lower",
+        evidence.row("burst days", value=float(days.get(c, 0)), n=int(n), component=c, better="lower",
                      note="days with far more equal answers than usual")
         for c, n in feedback[dated].groupby("component", sort=True).size().items()
     ]  # fmt: skip

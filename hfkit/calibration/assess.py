@@ -20,6 +20,7 @@ BETTER = {
     "ECE": "lower", "debiased calibration error": "lower", "smooth calibration error": "lower", "Brier score": "lower",
     "reliability": "lower", "resolution": "higher", "uncertainty": "none", "calibration in the large": "target",
     "calibration slope": "target", "precision at threshold": "higher", "calibration at threshold": "target",
+    "AUC": "higher",
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from hfkit.calibration import resample as r
 from hfkit.calibration.binned import Codes, Floats, bin_noise, brier_parts, debiased, ece
 from hfkit.calibration.recalibrate import slope
 from hfkit.calibration.smooth import smooth
+from hfkit.shared import stats
 
 MIN_EVENTS = 10  # events and non-events below which no interval is claimed
 WINDOW = 0.05  # scores this near the threshold tell what happens at it
@@ -33,6 +34,7 @@ def measure(
     error, width = smooth(y, s)
     draws = _draw(y, s, codes, fit, width, threshold, (rng, n_boot, r.stretch(fewest, factor, level)))
     found = {**_absolute(y, s, codes, error, draws), **_linear(y, s, fit, draws)}
+    found["AUC"] = stats.auc_interval(y, s, codes, level)
     rare = int(min(y.sum(), (1 - y).sum()))
     if rare < MIN_EVENTS:
         return {k: (v[0], math.nan, math.nan) for k, v in found.items()}, f"no interval: only {rare} of one class"

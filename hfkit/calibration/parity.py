@@ -38,8 +38,10 @@ def equal_calibration(y: Floats, s: Floats, member: Codes, clusters: list[Codes]
 def _p_value(moment: Floats, inside: np.ndarray, clusters: list[Codes]) -> float:
     """Two-sided p of the difference between the mean of a moment inside a group and overall."""
     n, size = len(moment), int(inside.sum())
-    mean, own = moment.mean(), moment[inside].mean()
-    influence = np.where(inside, (moment - own) / size, 0.0) - (moment - mean) / n
+    if size in (0, n):
+        return math.nan
+    mean, own, rest = moment.mean(), moment[inside].mean(), moment[~inside].mean()
+    influence = np.where(inside, (moment - own) / size, (rest - moment) / (n - size)) * (1 - size / n)
     spread, fewest = [], n
     for codes in clusters:
         groups = len(np.unique(codes[inside]))

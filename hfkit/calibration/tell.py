@@ -96,12 +96,13 @@ def _remaining(table: pd.DataFrame) -> str:
     more = f" For {unknown} of {len(table)} groups there is not enough data to tell." if unknown else ""
     if not len(table):
         return "No groups were declared."
-    if not len(failed):
-        return f"No group was found to keep a gap beyond the margin.{more}"
-    worst = failed.iloc[0]
-    side = "more" if worst["value"] > 0 else "less"
+    widest = (failed if len(failed) else table).iloc[0]
+    if math.isnan(widest["value"]):
+        return f"No group is large enough to be assessed.{more}"
+    side = "more" if widest["value"] > 0 else "less"
     others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    settled = "" if len(failed) else ", within or beyond the margin as far as we can tell"
     return (
-        f"A gap remains for {worst['group']}{others}: the event happens {abs(worst['value']):.3f} {side} often "
-        f"than the score says.{more}"
+        f"A gap remains for {widest['group']}{others}: the event happens {abs(widest['value']):.3f} {side} often than "
+        f"the score says ({widest['low']:+.3f} to {widest['high']:+.3f}{settled}).{more}"
     )

@@ -44,6 +44,7 @@ def make(folder: Path, *, params: Path, data: Path) -> None:
     shutil.copytree(data, raw, copy_function=shutil.copyfile)
     for name in RAW:
         (raw / name).mkdir(exist_ok=True)
+        (raw / name / ".gitkeep").touch()
     (folder / ".dvc").mkdir(exist_ok=True)
     (folder / ".dvc" / "config").write_text(CONFIG, "utf-8")
 

@@ -14,7 +14,7 @@ def evidence(
 ) -> pd.DataFrame:  # fmt: skip
     """The measured statements: how often people contradict the model, each issue's benefit and its training harm.
 
-    `training_harm` is a held-out log loss with an issue's labels minus without; its verdict is pass where training on
+    `training harm` is a held-out log loss with an issue's labels minus without; its verdict is pass where training on
     the issue helps, fail where the issue is excluded because it harms.
     """
     rows = []
@@ -28,7 +28,7 @@ def evidence(
                            better="lower", verdict="info" if len(known) else "cannot tell",
                            note=note if len(known) else "items.decision and items.score are missing"))  # fmt: skip
     for row in issues.to_dict("records"):
-        rows.append(ev.row("issue_benefit", component=row["component"], group=f"issue={row['issue_id']}",
+        rows.append(ev.row("issue benefit", component=row["component"], group=f"issue={row['issue_id']}",
                            value=row["benefit"], low=row["low"], high=row["high"], n=row["n_items"], better="none",
                            verdict="info" if row["benefit"] == row["benefit"] else "cannot tell",
                            note="points saved per 1,000 served items if all its errors were gone"
@@ -37,7 +37,7 @@ def evidence(
     for row in issues.merge(harm.drop(columns=["component", "risk"]), on="issue_id").to_dict("records"):
         rows.append(
             ev.row(
-                "training_harm",
+                "training harm",
                 component=row["component"],
                 group=f"issue={row['issue_id']}",
                 value=row["worse"],

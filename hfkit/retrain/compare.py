@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,9 @@ from hfkit.shared import evidence as ev
 from hfkit.shared import learn, stats
 from hfkit.shared.learn import Floats
 
-BETTER = {"log_loss": "lower", "brier": "lower", "auc": "higher"}
+BETTER = {"log loss": "lower", "Brier score": "lower", "AUC": "higher"}
+RATES = {"true positive rate": "higher", "false positive rate": "lower"}
+JUDGED = "log loss difference"
 MODELS = ("baseline", "candidate")
 WORDS = {"pass": "better", "fail": "not better by the margin", "cannot tell": "undecided"}
 
@@ -39,48 +43,50 @@ def evidence(rows: pd.DataFrame, training: pd.DataFrame, *, margin: float, level
 
     Returns
     -------
-    Evidence rows {log_loss, brier, auc}_{baseline, candidate, difference} a component, differences candidate minus
-    baseline (log loss and Brier below 0, AUC above 0: the candidate is better). Intervals: bootstrap over groups of
-    items with the same text, both models resampled together; raters who judged many items are not modelled.
+    Evidence rows `log loss`, `Brier score`, `AUC`, each ` (baseline)`, ` (candidate)` and ` difference`, a component;
+    differences are candidate minus baseline (log loss and Brier below 0, AUC above 0: the candidate is better). True
+    and false positive rate of both models at the component's threshold, where one is declared. Intervals: bootstrap
+    over groups of items with the same text, both models resampled together; raters who judged many items are not
+    modelled.
     """
     out: list[dict[str, object]] = []
     for record in training.sort_values("component").itertuples():
         part = rows[rows["component"] == record.component]
-        if record.status == KEPT:
-            out.append(_row("log_loss_difference", record.component, math.nan, len(part), "cannot tell",
-                            f"{KEPT}: {record.note}"))  # fmt: skip
-            continue
-        out += _component(part, record.component, margin=margin, level=level, n_boot=n_boot, rng=rng)
-        out.append(_row("training_rows", record.component, float(record.rows), int(record.rows), "info", record.note))
+        kept = record.status == KEPT
+        interval = partial(stats.bootstrap, rng=rng, n_boot=n_boot, level=level, cluster=part["group"].to_numpy(object))
+        for name in (*BETTER, *([] if math.isnan(record.threshold) else RATES)):
+            for models in ((MODELS[0],), *(() if kept else (MODELS[1:], MODELS))):
+                if not (name in RATES and len(models) == 2):
+                    out.append(_measured(part, record, name, models, interval=interval, margin=margin))
+        note = f"{KEPT}: {record.note}" if kept else record.note
+        if kept:
+            out.append(ev.row(JUDGED, component=record.component, value=math.nan, n=len(part), better="lower",
+                              verdict="cannot tell", note=note))  # fmt: skip
+        out.append(
+            ev.row("training rows", component=record.component, value=float(record.rows), n=record.rows, note=note)
+        )
     return ev.table(out)
 
 
-def _row(measure: str, component: str, value: float, n: int, verdict: str, note: str) -> dict[str, object]:
-    better = BETTER.get(measure.removesuffix("_difference"), "none")
-    return ev.row(measure, component=component, value=value, n=n, better=better, verdict=verdict, note=note)
-
-
-def _component(part: pd.DataFrame, component: str, *, margin: float, level: float, n_boot: int,
-               rng: np.random.Generator) -> list[dict[str, object]]:  # fmt: skip
-    out = []
-    interval = partial(stats.bootstrap, rng=rng, n_boot=n_boot, level=level, cluster=part["group"].to_numpy(object))
+def _measured(part: pd.DataFrame, record: Any, name: str, models: tuple[str, ...], *, interval: Callable[..., Any],
+              margin: float) -> dict[str, object]:  # fmt: skip
+    """One row: a measure of one model, or of the second minus the first."""
     count, event = part["n"].to_numpy(float), part["k"].to_numpy(float)
-    said = {m: part[m].to_numpy(float) for m in MODELS}
-    for name, better in BETTER.items():
-        for model in (*MODELS, "difference"):
-            wanted = list(said.values()) if model == "difference" else [said[model]]
-            missing = not len(part) or any(np.isnan(s).any() for s in wanted)
-            value, low, high = math.nan, math.nan, math.nan
-            if not missing:
-                statistic, arrays = _statistic(name, event, count, wanted)
-                value, low, high = interval(statistic, *arrays)
-            target = model == "difference" and name == "log_loss"
-            verdict = ev.judge(low, high, target=-margin, better="lower") if target else "info"
-            out.append(ev.row(
-                f"{name}_{model}", value=value, low=low, high=high, n=round(count.sum()), component=component,
-                better=better, verdict=verdict, note=_note(missing, part, target, margin, value),
-            ))  # fmt: skip
-    return out
+    said = [part[m].to_numpy(float) for m in models]
+    missing = not len(part) or any(np.isnan(s).any() for s in said)
+    value, low, high = math.nan, math.nan, math.nan
+    if not missing:
+        statistic, arrays = _statistic(name, event, count, said, record.threshold)
+        value, low, high = interval(statistic, *arrays)
+        if name in RATES and value in (0.0, 1.0):  # every resample gives the same: no interval
+            low, high = stats.exact(arrays[0].sum(), arrays[1].sum())
+    measure = f"{name} difference" if len(models) == 2 else f"{name} ({models[0]})"
+    target = measure == JUDGED
+    verdict = ev.judge(low, high, target=-margin, better="lower") if target else "info"
+    return ev.row(
+        measure, component=record.component, value=value, low=low, high=high, n=round(count.sum()),
+        better=(BETTER | RATES)[name], verdict=verdict, note=_note(missing, part, target, margin, value),
+    )  # fmt: skip
 
 
 def _note(missing: bool, part: pd.DataFrame, target: bool, margin: float, value: float) -> str:
@@ -93,24 +99,27 @@ def _note(missing: bool, part: pd.DataFrame, target: bool, margin: float, value:
         )
     if math.isnan(value):
         return "test answers of one class only"
-    return f"target: at most {-margin:g}" if target else ""
+    return f"target: at most {0 - margin:g}" if target else ""
 
 
 def _statistic(
-    name: str, event: Floats, count: Floats, said: list[Floats]
+    name: str, event: Floats, count: Floats, said: list[Floats], threshold: float
 ) -> tuple[Callable[..., float], list[Floats]]:
     """The statistic, and the arrays whose rows are resampled. Two models: the second minus the first."""
-    if name == "auc":
+    if name == "AUC":
         return _auc, [event, count, *said]
+    if name in RATES:
+        of = event if name == "true positive rate" else count - event
+        return _ratio, [of * (said[0] >= threshold), of]
     y = event / count
     losses = [
-        count * (learn.log_losses(y, s) if name == "log_loss" else y * (1 - s) ** 2 + (1 - y) * s**2) for s in said
+        count * (learn.log_losses(y, s) if name == "log loss" else y * (1 - s) ** 2 + (1 - y) * s**2) for s in said
     ]
     return _ratio, [losses[-1] - losses[0] if len(losses) == 2 else losses[0], count]
 
 
 def _ratio(total: Floats, count: Floats) -> float:
-    return float(total.sum() / count.sum())
+    return float(total.sum() / count.sum()) if count.sum() > 0 else math.nan
 
 
 def _auc(event: Floats, count: Floats, *said: Floats) -> float:
@@ -121,8 +130,9 @@ def _auc(event: Floats, count: Floats, *said: Floats) -> float:
 
 
 def metrics(evidence: pd.DataFrame, training: pd.DataFrame) -> dict[str, float]:
-    """The evidence as a flat dict: `<component>.<measure>` -> value, and how many components were retrained."""
-    values = {f"{r.component}.{r.measure}": float(r.value) for r in evidence.itertuples()}
+    """The evidence as a flat dict, `safety.log_loss_candidate` -> value, and how many components were retrained."""
+    slug = {m: re.sub(r"\W+", "_", m.lower()).strip("_") for m in evidence["measure"]}
+    values = {f"{r.component}.{slug[r.measure]}": float(r.value) for r in evidence.itertuples()}
     return {"components_retrained": float((training["status"] != KEPT).sum()), **values}
 
 
@@ -144,12 +154,12 @@ def answer(evidence: pd.DataFrame, training: pd.DataFrame) -> str:
     """What did we learn, in a sentence with the numbers?
 
     >>> t = pd.DataFrame({"component": ["safety"], "status": ["retrained"], "rows": [900]})
-    >>> e = ev.table([ev.row("log_loss_difference", component="safety", value=-0.1, low=-0.2, high=-0.05, n=300,
+    >>> e = ev.table([ev.row("log loss difference", component="safety", value=-0.1, low=-0.2, high=-0.05, n=300,
     ...                      better="lower", verdict="pass")])
     >>> answer(e, t)
     'On held-out answers the retrained model is better for 1, not better by the margin for 0, undecided for 0 of 1 components. safety: log loss changes by -0.100 [-0.200, -0.050].'
     """  # noqa: E501
-    told = evidence[evidence["measure"] == "log_loss_difference"]
+    told = evidence[evidence["measure"] == JUDGED]
     counts = told["verdict"].value_counts()
     known = [f"{r.component}: log loss changes by {r.value:.3f} [{r.low:.3f}, {r.high:.3f}]"
              for r in told[told["value"].notna()].sort_values("value").head(2).itertuples()]  # fmt: skip

@@ -90,7 +90,8 @@ def retrain(
         said = part["score"].astype(float) if model is None else pd.Series(predict(model, part), index=part.index)
         parts.append(part[["item_id", "component", "split"]].assign(baseline=part["score"].astype(float),
                                                                   candidate=said))  # fmt: skip
-        training.append(_record(component, part, model, note=note, recipe=recipe))
+        threshold = float(declared["threshold"].get(component, np.nan))
+        training.append(_record(component, part, model, note=note, threshold=threshold, recipe=recipe))
         if model is not None:
             models[component] = model
     predictions = pd.concat(parts, ignore_index=True).dropna(subset="candidate")
@@ -230,7 +231,7 @@ def predict(model: dict[str, Any], items: pd.DataFrame) -> Floats:
 
 
 def _record(component: str, part: pd.DataFrame, model: dict[str, Any] | None, *, note: str,
-            recipe: Recipe) -> dict[str, Any]:  # fmt: skip
+            threshold: float, recipe: Recipe) -> dict[str, Any]:  # fmt: skip
     """What was this component's model trained on? The hash is over item, label and weight of every training row."""
     rows = part[training_rows(part)]
     lines = "\n".join(f"{i}|{p!r}|{w!r}" for i, p, w in rows[["item_id", "p", "weight"]].itertuples(index=False))
@@ -239,7 +240,8 @@ def _record(component: str, part: pd.DataFrame, model: dict[str, Any] | None, *,
         places = model["design"].output_indices_
         sizes = {k: places[k].stop - places[k].start if k in places else 0 for k in sizes}
     return {
-        "component": component, "status": KEPT if model is None else RETRAINED, "note": note, "labelled": len(part),
+        "component": component, "status": KEPT if model is None else RETRAINED, "note": note, "threshold": threshold,
+        "labelled": len(part),
         "rows": len(rows), "positives": float(rows["p"].sum()), "weight": float(rows["weight"].sum()),
         "explore": int((part["use"] == "explore").sum()), "excluded": int((part["use"] == "exclude").sum()),
         "beyond_budget": int((part["use"] == "beyond the budget").sum()),

@@ -63,6 +63,7 @@ def _near(texts: list[str], near: float) -> dict[str, str]:
     parent = list(range(len(texts)))
 
     def root(i: int) -> int:
+        """The group of text i, with the path to it shortened."""
         while parent[i] != i:
             parent[i] = parent[parent[i]]
             i = parent[i]

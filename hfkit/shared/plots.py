@@ -100,8 +100,9 @@ def reliability(frame: pd.DataFrame, models: tuple[str, ...] = ("baseline", "can
         ax.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--")
         for model, colour, mark in zip(models, [ORANGE, BLUE, GREEN], ["s--", "o-", "^:"], strict=False):
             part = frame[(frame["component"] == name) & (frame["model"] == model) & frame["event_rate"].notna()]
-            ax.plot(part["mean_score"], part["event_rate"], mark, color=colour, label=model, lw=1.6, ms=4)
-            ax.fill_between(part["mean_score"], part["low"], part["high"], color=colour, alpha=0.18, lw=0)
+            score, rate, low, high = (part[c].to_numpy(float) for c in ("mean_score", "event_rate", "low", "high"))
+            ax.plot(score, rate, mark, color=colour, label=model, lw=1.6, ms=4)
+            ax.fill_between(score, low, high, color=colour, alpha=0.18, lw=0)
         ax.spines[["top", "right"]].set_visible(False)
         ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="mean score", title=str(name)[:32])
     fig.axes[0].set_ylabel("share of events")

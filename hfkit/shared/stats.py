@@ -223,6 +223,39 @@ def auc(y: npt.ArrayLike, score: npt.ArrayLike, weight: npt.ArrayLike | None = N
     return float(np.sum(up * (np.cumsum(down) - down / 2)) / pairs) if pairs > 0 else math.nan
 
 
+def auc_interval(
+    y: npt.ArrayLike, score: npt.ArrayLike, cluster: npt.ArrayLike | None = None, level: float = 0.95
+) -> tuple[float, float, float]:
+    """How well does a score rank, and between which bounds? (AUC, low, high), each in 0..1, higher is better.
+
+    Every row's share in the AUC (its placement among the rows of the other class) varies; the spread of the clusters'
+    sums of placements gives a Student t interval with clusters - 1 degrees of freedom. One class only, nothing, or a
+    missing value: all NaN; a perfect score or one cluster: no bounds. DeLong et al. (1988), Biometrics 44:837; clusters
+    as Obuchowski (1997), Biometrics 53:567.
+
+    >>> [round(v, 3) for v in auc_interval([0, 0, 1, 1, 0, 1], [0.1, 0.4, 0.35, 0.8, 0.2, 0.3])]
+    [0.778, 0.276, 1.0]
+    """
+    data = _complete(y, score, None)
+    value = auc(y, score)
+    if data is None or math.isnan(value):
+        return math.nan, math.nan, math.nan
+    event, score = data[0] > 0.5, data[1]
+    share = np.empty(len(score))
+    for own, sign in ((event, 1.0), (~event, -1.0)):
+        others = np.sort(score[~own])
+        below = (np.searchsorted(others, score[own], "left") + np.searchsorted(others, score[own], "right")) / 2
+        placed = below / len(others)
+        share[own] = sign * (placed - placed.mean()) / own.sum()
+    codes = np.arange(len(score)) if cluster is None else np.unique(np.asarray(cluster), return_inverse=True)[1]
+    count = int(codes.max()) + 1
+    variance = float((np.bincount(codes, weights=share) ** 2).sum()) * count / max(count - 1, 1)
+    if count < 2 or variance <= 0:
+        return value, math.nan, math.nan
+    half = float(stdtrit(count - 1, 0.5 + level / 2)) * math.sqrt(variance)
+    return value, max(value - half, 0.0), min(value + half, 1.0)
+
+
 def log_loss(y: npt.ArrayLike, p: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> float:
     """How surprised are the probabilities by what happened? In nats, 0 or more, lower is better.
 

@@ -18,7 +18,7 @@ from hfkit.commands.sample.planted import BROKEN, Built, agreed, policy, populat
 CHUNK = 50_000
 ITEMS = ["item_id", "component", "served_at", "text", "score", "latency_ms", "error", "cohort.language",
          "cohort.age_band", "feature.length", "feature.gap", "feature.tenure"]  # fmt: skip
-PROMISED = {"true positive rate": ("higher", 0.75), "false positive rate": ("lower", 0.25)}
+PROMISED = {"log loss (candidate)": ("lower", 0.7), "AUC (candidate)": ("higher", 0.7)}
 
 Row = dict[str, Any]
 
