@@ -1,6 +1,6 @@
-"""Turn an executed notebook into a page: question and answer first, code folded away, no script.
+"""Turn an executed notebook into a page: question and answer first, code folded away.
 
-The template (hfkit/page_template) stands on nbconvert's `basic`. `gate` reads the finished bytes once more and refuses a
+The template (hfkit/page_template) stands on nbconvert's `basic`. `gate` reads the finished bytes and refuses a
 page that could run a script, load something from elsewhere, or show a figure without alt text.
 """
 

@@ -26,7 +26,9 @@ ALLOWED = {  # floor -> what a module there may import from hfkit
 DISK = {"open", "Path", "tables", "read_csv", "read_parquet", "to_csv", "to_parquet", "tempfile", "shutil", "os"}
 PICTURES = {"matplotlib", "plots", "show", "seaborn"}
 CLOCK = {"time", "today", "now", "utcnow"}
-SINKS = re.compile(r"\bMarkdown\(|\bHTML\(|\.style\b|escape\s*=\s*False|render_links|display\(|text/vnd\.mermaid|Image\(")
+SINKS = re.compile(
+    r"\bMarkdown\(|\bHTML\(|\.style\b|escape\s*=\s*False|render_links|display\(|text/vnd\.mermaid|Image\("
+)
 
 
 def modules(root: Path) -> list[Path]:
@@ -100,7 +102,9 @@ def purity(root: Path) -> list[str]:
             called = _name(node.func) if isinstance(node, ast.Call) else ""
             bad = (isinstance(node, ast.alias) and name in DISK | PICTURES) or called in DISK | CLOCK
             if bad or _global_random(node):
-                breaches.append(f"{file.relative_to(root)}:{getattr(node, 'lineno', 0)} uses {name or called or 'random'}")
+                breaches.append(
+                    f"{file.relative_to(root)}:{getattr(node, 'lineno', 0)} uses {name or called or 'random'}"
+                )
     return breaches
 
 
@@ -144,7 +148,9 @@ def _function(node: ast.FunctionDef) -> list[str]:
     documented = ast.get_docstring(node)
     first = node.body[1 if documented and len(node.body) > 1 else 0]
     length = (node.end_lineno or 0) - first.lineno + 1
-    count = len([a for a in node.args.posonlyargs + node.args.args + node.args.kwonlyargs if a.arg not in ("self", "cls")])
+    count = len(
+        [a for a in node.args.posonlyargs + node.args.args + node.args.kwonlyargs if a.arg not in ("self", "cls")]
+    )
     breaches = [f"body of {length} lines"] if length > 40 else []
     breaches += [f"{count} arguments"] if count > 7 and node.name != "row" else []
     breaches += ["no docstring"] if not documented and not node.name.startswith("_") else []
@@ -157,7 +163,13 @@ def deps(root: Path) -> list[str]:
     breaches = []
     for room, stage in stages.items():
         have = set(stage.get("deps", []))
-        need = {f"notebooks/{room}.ipynb", "hfkit/run.py", "requirements.txt", *_closure(root, room), *_reads(root, room)}
+        need = {
+            f"notebooks/{room}.ipynb",
+            "hfkit/run.py",
+            "requirements.txt",
+            *_closure(root, room),
+            *_reads(root, room),
+        }
         breaches += [f"{room}: no dep {d}" for d in sorted(need) if not _covered(d, have)]
         if "${" in str(stage.get("cmd")):
             breaches.append(f"{room}: ${{...}} in cmd")

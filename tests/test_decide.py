@@ -101,9 +101,7 @@ def test_a_record_that_is_no_signoff_is_listed_and_holds():
 
 def test_promises_are_the_bounds_the_evidence_supports():
     promised = decide.promises(statements(tpr="pass", fpr="fail"), [rule(), rule()])
-    assert promised == [
-        {"measure": "tpr", "component": "safety", "group": "all", "better": "higher", "promised": 0.4}
-    ]
+    assert promised == [{"measure": "tpr", "component": "safety", "group": "all", "better": "higher", "promised": 0.4}]
 
 
 @pytest.mark.parametrize("bad", [{"room": "x"}, {"room": "x", "measure": "y", "need": "maybe", "why": "z"},

@@ -97,7 +97,9 @@ def test_popquorn_small_cohorts_are_never_evidence(popquorn):
 def test_popquorn_split_never_shares_a_text(popquorn):
     items, predictions = table(popquorn, "clean", "items"), table(popquorn, "retrain", "predictions")
     joined = predictions.merge(items[["item_id", "text"]], on="item_id")
-    sides = joined.assign(text=joined["text"].str.casefold().str.split().str.join(" ")).groupby("text")["split"].nunique()
+    sides = (
+        joined.assign(text=joined["text"].str.casefold().str.split().str.join(" ")).groupby("text")["split"].nunique()
+    )
     assert (sides == 1).all()
 
 
@@ -111,7 +113,9 @@ def test_open_bandit_policy_value(open_bandit):
     assert bts == figure("obd_all", "mean click, bts policy")
     assert abs(ipw - bts) / bts == figure("obd_all", "relative error of IPW")
     others = ["policy value, self-normalised IPW", "effective sample size", "largest weight"]
-    for found, expected, tol in zip([value(rows, m) for m in others], [0.004776, 1639.5, 19.598], [3e-5, 10, 0.3], strict=True):
+    for found, expected, tol in zip(
+        [value(rows, m) for m in others], [0.004776, 1639.5, 19.598], [3e-5, 10, 0.3], strict=True
+    ):
         assert found == pytest.approx(expected, abs=tol)
 
 

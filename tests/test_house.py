@@ -23,7 +23,9 @@ def test_the_rule_holds(rule):
 
 
 def test_no_host_no_machine_path_no_large_file_is_tracked():
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split("\n")
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split(
+        "\n"
+    )
     assert house.traces(ROOT, [t for t in tracked if t]) == []
 
 
@@ -157,7 +159,8 @@ def test_a_wrong_number_in_a_docstring_is_caught():
 
 
 @pytest.mark.parametrize(
-    "code", ["assert True", "try:\n    pass\nexcept Exception:\n    pass", "def f(a, b, c, d, e, g, h, i):\n    '''x'''"]
+    "code",
+    ["assert True", "try:\n    pass\nexcept Exception:\n    pass", "def f(a, b, c, d, e, g, h, i):\n    '''x'''"],
 )
 def test_loose_style_is_caught(copy, code):
     file = copy / "hfkit" / "report.py"

@@ -83,7 +83,7 @@ def test_a_figure_needs_alt_text_and_keeps_its_bytes(shown):
         show.figure(plots.intervals(frame, "g", "x"), alt='two groups "quoted" <b>')
     assert shown[0] == shown[1]
     html = as_page(shown[:1])
-    assert "two groups \"quoted\" &lt;b&gt;" in html.split("alt=")[1][:40]
+    assert 'two groups "quoted" &lt;b&gt;' in html.split("alt=")[1][:40]
 
 
 def test_question_then_answer_then_the_rest_and_code_folded():

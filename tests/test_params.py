@@ -50,7 +50,7 @@ def test_each_misfit_is_named(change, message):
 
 def test_a_missing_parameter_is_named():
     values = {k: v for k, v in GOOD.items() if k != "share"}
-    with pytest.raises(ParamError, match="share .float: share"):
+    with pytest.raises(ParamError, match=r"share .float: share"):
         params.check(values, params.signature(CELL), room="r")
 
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binom, false_discovery_control
+from scipy.stats import binom, false_discovery_control, norm
 from scipy.stats import t as student
 from sklearn.metrics import brier_score_loss, roc_auc_score
 from sklearn.metrics import log_loss as sklearn_log_loss
@@ -131,7 +131,7 @@ def test_benjamini_hochberg_equals_scipy():
     assert stats.benjamini_hochberg([]).tolist() == []
 
 
-def test_auc_interval_is_delongs_and_clusters_widen_it() -> None:
+def test_auc_interval_is_delongs_and_clusters_widen_it():
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], [30, 20])
     score = np.round(rng.normal(y * 1.0, 1.0), 1)
@@ -141,16 +141,16 @@ def test_auc_interval_is_delongs_and_clusters_widen_it() -> None:
     assert value == pytest.approx(wins.mean())
     v10, v01 = wins.mean(axis=1), wins.mean(axis=0)
     variance = ((v10 - v10.mean()) ** 2).sum() / 20**2 + ((v01 - v01.mean()) ** 2).sum() / 30**2
-    half = scipy.stats.t.ppf(0.975, 49) * np.sqrt(variance * 50 / 49)
+    half = student.ppf(0.975, 49) * np.sqrt(variance * 50 / 49)
     assert (low, high) == pytest.approx((value - half, value + half))
     twice = stats.auc_interval(np.tile(y, 2), np.tile(score, 2), np.tile(np.arange(50), 2))
     assert twice == pytest.approx((value, low, high))  # every row twice, as one cluster: nothing is learned
     assert np.isnan(stats.auc_interval([1, 1], [0.1, 0.2])).all()
 
 
-def test_auc_interval_covers() -> None:
+def test_auc_interval_covers():
     rng = np.random.default_rng(1)
-    truth = scipy.stats.norm.cdf(1 / np.sqrt(2))
+    truth = norm.cdf(1 / np.sqrt(2))
     y = np.repeat([0, 1], [25, 25])
     hits = [low <= truth <= high for _ in range(600) for _, low, high in [stats.auc_interval(y, rng.normal(y, 1.0))]]
     assert np.mean(hits) >= 0.93

@@ -27,7 +27,7 @@ def check():
     if sys.version_info < NEEDED:
         found = "%d.%d" % sys.version_info[:2]
         stop(
-            "expected Python %d.%d or newer, found %s (%s). Install a newer Python and run `make PYTHON=/path/to/python3 ...`."
+            "expected Python %d.%d or newer, found %s (%s). Install one and run `make PYTHON=/path/to/python3 ...`."
             % (*NEEDED, found, sys.executable)
         )
     free = shutil.disk_usage(ROOT).free
@@ -41,7 +41,8 @@ def check():
 def install(*arguments):
     """One pip call; its last lines, and a sentence, where it fails."""
     command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "universal_newlines": True}
+    done = subprocess.run(command, cwd=ROOT, **both)
     if done.returncode == 0:
         return
     lines = [line for line in done.stdout.splitlines() if line.startswith("ERROR")] or done.stdout.splitlines()
@@ -50,7 +51,9 @@ def install(*arguments):
         stop("the disk is full. Free some space and run again; what was installed is kept.")
     if "HASHES" in done.stdout.upper() and "DO NOT MATCH" in done.stdout.upper():
         stop("a package does not have the pinned hash. Do not install it; check the index you use.")
-    stop("the packages could not be installed. Is the package index reachable (network, proxy, mirror)? Then run again.")
+    stop(
+        "the packages could not be installed. Is the package index reachable (network, proxy, mirror)? Then run again."
+    )
 
 
 def main(lock):

@@ -45,10 +45,12 @@ def aggregate(
     decided = (made["low"] > 0.5) | (made["high"] < 0.5)
     by = made.assign(decided=decided, n_answers=np.minimum(made["n_answers"], 5)).groupby("n_answers")["decided"]
     plot = by.agg(items="size", decided="mean").reset_index()
+    flipped = found[found["measure"] == "flip share"]
     metrics = {
         "items_labelled": float(len(made)), "answers": float(len(judged)), "decided_share": float(decided.mean()),
         "event_share": float(made["label"].mean()), "disagreement": float(made["disagreement"].mean()),
-        "flip_share": float(flips(judged)["flips"].mean()), "dropped_answers": float((judged["weight"] == 0).sum()),
+        "flip_share": float((flipped["value"] * flipped["n"]).sum() / len(made)),
+        "dropped_answers": float((judged["weight"] == 0).sum()),
     }  # fmt: skip
     return Aggregated(made, judged, found, metrics, plot)
 

@@ -46,7 +46,7 @@ def alpha_rows(agreement: pd.DataFrame) -> list[dict[str, object]]:
 def coverage_rows(coverage: pd.DataFrame) -> list[dict[str, object]]:
     """How loudly each group is heard, 1 = like everybody: `rater coverage` and `served coverage`."""
     return [
-        evidence.row(f"{r['group'].partition('.')[0]}_coverage", value=r["ratio"], low=r["low"], high=r["high"],
+        evidence.row(f"{r['group'].partition('.')[0]} coverage", value=r["ratio"], low=r["low"], high=r["high"],
                      n=r["n"], group=r["group"], better="higher", verdict=r["verdict"], note=r["note"])
         for r in coverage.to_dict("records")
     ]  # fmt: skip

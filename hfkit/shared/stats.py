@@ -228,13 +228,12 @@ def auc_interval(
 ) -> tuple[float, float, float]:
     """How well does a score rank, and between which bounds? (AUC, low, high), each in 0..1, higher is better.
 
-    Every row's share in the AUC (its placement among the rows of the other class) varies; the spread of the clusters'
-    sums of placements gives a Student t interval with clusters - 1 degrees of freedom. One class only, nothing, or a
-    missing value: all NaN; a perfect score or one cluster: no bounds. DeLong et al. (1988), Biometrics 44:837; clusters
-    as Obuchowski (1997), Biometrics 53:567.
+    The spread of the clusters' sums of placements (a row's rank among the other class) gives a Student t interval. One
+    class only, nothing, or a missing value: all NaN; a perfect score or one cluster: no bounds. DeLong et al. (1988),
+    Biometrics 44:837; clusters as Obuchowski (1997), Biometrics 53:567.
 
     >>> [round(v, 3) for v in auc_interval([0, 0, 1, 1, 0, 1], [0.1, 0.4, 0.35, 0.8, 0.2, 0.3])]
-    [0.778, 0.276, 1.0]
+    [0.778, 0.207, 1.0]
     """
     data = _complete(y, score, None)
     value = auc(y, score)

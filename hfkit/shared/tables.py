@@ -26,7 +26,7 @@ ROOMS = (
     "decide", "retrospective", "report",
 )  # fmt: skip
 
-EVIDENCE_ROOMS = ROOMS[: ROOMS.index("decide")]
+EVIDENCE_ROOMS = ROOMS[: ROOMS.index("decide")]  # what a decision may rest on
 
 
 def find_root(start: Path) -> Path:
@@ -70,7 +70,7 @@ def read_raw(path: str, *, max_bytes: int = 2_000_000_000) -> bytes:
 
 
 def secret() -> bytes:
-    """The key behind pseudonyms: data/private.key, made on first need, readable by its owner only, in neither git nor DVC.
+    """The key behind pseudonyms: data/private.key, made on first need, for its owner only, in neither git nor DVC.
 
     Without it nobody can test a guess at who is behind a pseudonym; a lost key means new pseudonyms for everybody.
     """
