@@ -112,7 +112,8 @@ def test_the_environment_is_an_allow_list(monkeypatch, tmp_path):
 def test_write_under_another_stage_writes_nothing(tmp_path):
     (tmp_path / "dvc.yaml").touch()
     (tmp_path / "params.yaml").touch()
-    code = "import pandas as pd\nfrom hfkit.shared import tables\ntables.write('report', overview=pd.DataFrame({'a': [1]}))"
+    frame = "pd.DataFrame({'a': [1]})"
+    code = f"import pandas as pd; from hfkit.shared import tables; tables.write('report', overview={frame})"
     for stage, files in (("", 0), ("audit", 0), ("report", 1)):
         env = {**os.environ, "HFKIT_ROOT": str(tmp_path), "HFKIT_STAGE": stage, "PYTHONPATH": str(tables.ROOT)}
         done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)

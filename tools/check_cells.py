@@ -1,4 +1,4 @@
-"""Keep notebooks stripped of all outputs but those of their check cells (tag `keep_output`), which `pytest --nbval` reads.
+"""Keep notebooks stripped of all outputs but those of their check cells (tag `keep_output`), which nbval reads.
 
 Usage, after `dvc repro`:
   python tools/check_cells.py [room ...]     run the notebooks by hand, as a person would, and refresh their check cells
@@ -45,6 +45,7 @@ def write(notebook: nbformat.NotebookNode, file: Path) -> bool:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--strip"]:
-        sys.exit(any([write(nbformat.read(f, as_version=4), Path(f)) for f in sys.argv[2:]]))
+        changed = [f for f in sys.argv[2:] if write(nbformat.read(f, as_version=4), Path(f))]
+        sys.exit(f"stripped {', '.join(changed)}" if changed else 0)
     for room in sys.argv[1:] or sorted(p.stem for p in NOTEBOOKS.glob("*.ipynb")):
         refresh(NOTEBOOKS / f"{room}.ipynb")
