@@ -120,8 +120,9 @@ def test_open_bandit_policy_value(open_bandit):
 
 
 def test_open_bandit_says_what_it_cannot_tell(open_bandit):
-    for room in ("fairness", "calibration"):
+    for room in ("fairness", "calibration"):  # no score of a serving model, no cohorts
         rows = table(open_bandit, room, "evidence")
+        rows = rows[~rows["measure"].str.endswith("(candidate)")]
         assert not rows["verdict"].isin(["pass", "fail"]).any()
     release = json.loads((open_bandit.root / "data" / "decide" / "release.json").read_text("utf-8"))
     assert release["decision"] == "hold"

@@ -83,8 +83,9 @@ def test_one_class_only_ends_retrain(scratch):
         for file in (source / room).glob("*.parquet"):
             frame = pd.read_parquet(file)
             if file.stem == "labels":
-                safe = frame["component"] == "safety"
-                frame.loc[safe, ["p", "low", "label"]] = [1.0, 1.0, 1]
+                frame.loc[frame["component"] == "safety", ["p", "label"]] = [1.0, 1]
+            if file.stem == "judgements":
+                frame.loc[frame["component"] == "safety", "label"] = 1
             frame.to_parquet(target / file.name)
     fails(scratch, "retrain", "OneClass", "safety")
 
