@@ -112,7 +112,7 @@ def _reason(rows: pd.DataFrame, rule: Rule, failed: int, unknown: int) -> str:
     first = worst.iloc[0]
     what = "fail" if failed else "cannot be told"
     more = f" and {len(worst) - 1} more" if len(worst) > 1 else ""
-    where = ", ".join(first[["measure", "component", "group"]].astype(str))
+    where = ", ".join(str(v) for v in first[["measure", "component", "group"]] if v != "all")
     found = (
         f"{first['value']:.3g} [{first['low']:.3g}, {first['high']:.3g}]" if pd.notna(first["value"]) else "undefined"
     )
@@ -167,7 +167,7 @@ def decide(checked: pd.DataFrame, signoffs: pd.DataFrame) -> tuple[str, list[str
     broken = checked[checked["met"] == "no"]
     verdict = max(broken["consequence"], key=ORDER.index, default="ship")
     gravest = sorted(broken.itertuples(), key=lambda r: -ORDER.index(r.consequence))
-    reasons = [f"{r.rule}: {r.reason}" for r in gravest]
+    reasons = [f"not met: {r.rule} ({r.reason})" for r in gravest]
     open_roles = signoffs[signoffs["status"] != "approved"]
     reasons += [f"sign-off {r.role}: {r.status}" for r in open_roles.itertuples()]
     if len(open_roles) and verdict == "ship":

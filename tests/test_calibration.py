@@ -18,6 +18,7 @@ from hfkit.calibration.abstain import surprise
 from hfkit.calibration.measure import measure
 from hfkit.calibration.parity import equal_calibration
 from hfkit.calibration.smooth import error_at
+from hfkit.commands import sample
 from hfkit.shared import schema, stats
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -189,6 +190,28 @@ def test_one_gap_is_found_and_named():
     assert value(evidence, "equal calibration p, served.language (candidate)") < 0.001
     assert "A gap remains for served.language=es" in calibration.answer(evidence)
     assert "more often" in calibration.answer(evidence)
+
+
+def test_the_harmed_cohort_of_the_sample_world_is_found():
+    """The serving model is planted to be too low for one served language: that group, in every component."""
+    made = sample.world()
+    items = made["items"].set_index("item_id")
+    fed = made["feedback"].dropna(subset=["label"])
+    served = items.loc[fed["item_id"]]
+    judgements = fed[["feedback_id", "item_id", "component", "rater_id", "label"]].assign(
+        weight=1.0, score=served["score"].to_numpy(), **{"served.language": served["cohort.language"].to_numpy()}
+    )
+    rows = calibration.judged(
+        judgements, pd.DataFrame(columns=["item_id", "component", "split", "baseline", "candidate"])
+    )
+    evidence = calibration.assess(rows, made["components"], settings=QUICK, rng=np.random.default_rng(0))
+    gap = evidence[evidence["measure"] == "calibration in the large (baseline, all rows)"]
+    harmed = gap[gap["group"] == made["truth"]["harmed_cohort"]["group"]]
+    assert len(harmed) == len(made["components"])
+    assert (harmed["verdict"] == "fail").all()
+    assert (harmed["low"] > 0.05).all()
+    widest = gap[gap["group"] != "all"].sort_values("value", key=abs).groupby("component")["group"].last()
+    assert (widest == made["truth"]["harmed_cohort"]["group"]).all()
 
 
 def test_flagged_raters_do_not_count_and_train_rows_are_not_for_the_candidate():

@@ -71,7 +71,7 @@ def test_popquorn_retraining_mends_the_calibration_but_a_gap_remains(popquorn):
     assert value(rows, "ECE (baseline)") == pytest.approx(0.19, abs=0.02)
     assert value(rows, "ECE (candidate)") == pytest.approx(0.02, abs=0.015)
     page = (popquorn.root / "reports" / "calibration.html").read_text("utf-8")
-    assert "A gap remains for rater.age=60-64" in page
+    assert "The widest gap that remains, not settled, is for rater.age=60-64" in page
 
 
 def test_popquorn_small_cohorts_are_never_evidence(popquorn):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 
+import pandas as pd
 import pytest
+from conftest import ROOT
 
 from hfkit.shared.tables import ROOMS
 
@@ -66,3 +68,16 @@ def test_an_experiment_changes_its_parameter_and_shows_in_the_metrics(loop):
     assert reasons["diff"] == -2  # two sign-offs fewer are missing
     loop("git", "checkout", "-q", "--", ".")
     loop("dvc", "repro", "-q")
+
+
+def test_no_planted_personal_data_reaches_a_table_a_page_or_a_notebook(loop):
+    truth = json.loads((ROOT / "tests" / "planted_truth.json").read_text("utf-8"))
+    planted = [text for _, text in truth["personal_data"].values()]
+    assert len(planted) >= 50
+    raw = "\n".join(f.read_text("utf-8") for f in (loop.root / "data" / "raw" / "feedback").glob("*.jsonl"))
+    assert sum(s in raw for s in planted) > 20  # the search finds them where they are
+    seen = [f.read_text("utf-8") for d in ("reports", "build", "metrics", "plots") for f in (loop.root / d).glob("*.*")]
+    for file in (loop.root / "data").rglob("*.parquet"):
+        seen += [pd.read_parquet(file).astype(str).to_csv()]
+    everything = "\n".join(seen)
+    assert [s for s in planted if s in everything] == []

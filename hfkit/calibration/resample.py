@@ -78,10 +78,8 @@ def blocks(codes: Codes, rng: np.random.Generator) -> Codes:
 
 def counts(size: int, n_boot: int, rng: np.random.Generator) -> Floats:
     """How often each of `size` clusters is drawn in each replicate (n_boot x size)."""
-    out = np.empty((n_boot, size))
-    for i in range(n_boot):
-        out[i] = np.bincount(rng.integers(0, size, size), minlength=size)
-    return out
+    drawn = rng.integers(0, size, (n_boot, size)) + np.arange(n_boot)[:, None] * size
+    return np.bincount(drawn.ravel(), minlength=n_boot * size).reshape(n_boot, size).astype(float)
 
 
 def stretch(clusters: int, factor: float, level: float) -> float:

@@ -101,8 +101,9 @@ def _remaining(table: pd.DataFrame) -> str:
         return f"No group is large enough to be assessed.{more}"
     side = "more" if widest["value"] > 0 else "less"
     others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-    settled = "" if len(failed) else ", within or beyond the margin as far as we can tell"
+    what = f"A gap remains for {widest['group']}{others}" if len(failed) else (
+        f"The widest gap that remains, not settled, is for {widest['group']}")  # fmt: skip
     return (
-        f"A gap remains for {widest['group']}{others}: the event happens {abs(widest['value']):.3f} {side} often than "
-        f"the score says ({widest['low']:+.3f} to {widest['high']:+.3f}{settled}).{more}"
+        f"{what}: the event happens {abs(widest['value']):.3f} {side} often than the score says "
+        f"({widest['low']:+.3f} to {widest['high']:+.3f}).{more}"
     )
