@@ -65,9 +65,12 @@ def answer(evidence: pd.DataFrame, *, margin: float) -> str:
         worst = verdicts(gaps).iloc[0]
         name = str(worst["measure"]).removesuffix(" gap (candidate)")
         first += f" Widest: {name} of {worst['group']} ({worst['component']}), {worst['value']:+.2f}."
-    groups = changes["group"].nunique()
-    word = "group gets" if groups == 1 else "groups get"
-    return f"{first} Against the serving model, {groups or 'no'} {word} worse beyond the margin, as far as we can tell."
+    if changes.empty:
+        return f"{first} Against the serving model, no group is shown to get worse beyond the margin."
+    worse = changes.sort_values("value", key=lambda v: -v.abs(), kind="stable").head(3)
+    named = [f"{r.group} ({r.component}: {r.measure} {r.value:+.2f})" for r in worse.itertuples()]
+    more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+    return f"{first} Against the serving model, it gets worse beyond the margin for {', '.join(named)}{more}."
 
 
 def metrics(evidence: pd.DataFrame) -> dict[str, float]:
