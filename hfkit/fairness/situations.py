@@ -6,19 +6,41 @@ A situation is one item feature: a `feature.*` column, the length of the text, o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.sparse import csr_array
 
-from hfkit.fairness.rows import Ints, Perspective, _words
+from hfkit.fairness.rows import MODELS, Ints, _words
 from hfkit.shared import schema
+from hfkit.shared.errors import ParamError
 
 Floats = npt.NDArray[np.float64]
-LOSSES = ("log loss", "error")
+LOSSES = ("log loss", "error", "miss", "false alarm")
 _CLIP = 1e-6  # as in stats.log_loss: a score of exactly 0 or 1 costs a finite loss
 _WEEK = ("Monday to Thursday", "Friday to Sunday")
+
+
+@dataclass(frozen=True)
+class Search:
+    """How to look. `model` of MODELS, `loss` of LOSSES, `margin` the largest tolerated excess in units of the loss.
+
+    `most` slices at most go to the confirming half; slices that share more than `overlap` of their rows (Jaccard) count
+    as one, as does a part of a group that is not clearly worse than the group; `fdr` is the tolerated share of false
+    ones among the confirmed; features are cut into `bins`; `seed` splits.
+    """
+
+    model: str = "candidate"
+    loss: str = "log loss"
+    margin: float = 0.05
+    min_group: int = 10
+    most: int = 20
+    overlap: float = 0.5
+    fdr: float = 0.05
+    bins: int = 3
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -44,11 +66,11 @@ def halves(keys: pd.Series, seed: int) -> npt.NDArray[np.bool_]:
     """Which half does each item belong to? True = confirm. By a keyed hash: the same in every run and any row order.
 
     >>> keys = pd.Series([f"i{k}" for k in range(1000)])
-    >>> 400 < halves(keys, 1).sum() < 600, bool((halves(keys, 1) == halves(keys[::-1], 1)[::-1]).all())
+    >>> bool(400 < halves(keys, 1).sum() < 600), bool((halves(keys, 1) == halves(keys[::-1], 1)[::-1]).all())
     (True, True)
     """
     key = f"{seed % 10**16:016d}"
-    return np.asarray(pd.util.hash_array(keys.to_numpy(object), hash_key=key, categorize=False)) % 2 == 1
+    return np.asarray(pd.util.hash_array(keys.to_numpy(object), hash_key=key, categorize=False) % 2 == 1, bool)
 
 
 def levels(values: pd.Series, bins: int) -> pd.Series:
@@ -65,7 +87,11 @@ def levels(values: pd.Series, bins: int) -> pd.Series:
     x = values.to_numpy(float, na_value=np.nan)
     edges = np.unique(np.nanquantile(x, np.arange(1, bins) / bins))
     shown = [format(e, ".4g") for e in edges]
-    words = [f"up to {shown[0]}", *(f"{a} to {b}" for a, b in zip(shown, shown[1:], strict=False)), f"above {shown[-1]}"]
+    words = [
+        f"up to {shown[0]}",
+        *(f"{a} to {b}" for a, b in pairwise(shown)),
+        f"above {shown[-1]}",
+    ]
     found = np.array(words, object)[np.searchsorted(edges, x)]
     return pd.Series(np.where(np.isnan(x), schema.NOT_STATED, found), index=values.index).astype("str")
 
@@ -76,7 +102,7 @@ def situations(items: pd.DataFrame, bins: int) -> pd.DataFrame:
     if "text" in items and items["text"].notna().any():
         out["text length"] = levels(items["text"].str.len(), bins)
     if "served_at" in items and items["served_at"].notna().any():
-        day = items["served_at"].dt.dayofweek
+        day = items["served_at"].dt.day_of_week
         out["served on"] = _words(pd.Series(np.where(day < 4, *_WEEK), index=items.index).where(day.notna()))
     return pd.DataFrame(out, index=items.index)
 
@@ -91,14 +117,19 @@ def text_groups(items: pd.DataFrame) -> pd.Series:
 
 
 def losses(y: npt.ArrayLike, score: npt.ArrayLike, threshold: npt.ArrayLike, loss: str) -> Floats:
-    """What does each row cost? "log loss" in nats, "error" 0 or 1 (score >= threshold acts); NaN without a score.
+    """What does each row cost? "log loss" in nats; "error" 0 or 1, acting where score >= threshold.
+
+    "miss" is the error of rows with the event, "false alarm" of those without; NaN for the others and without a score.
 
     >>> losses([1, 0], [0.5, np.nan], [0.4, 0.4], "log loss").round(4).tolist(), losses([0], [0.5], [0.4], "error")
     ([0.6931, nan], array([1.]))
+    >>> losses([1, 1, 0], [0.1, 0.9, 0.9], 0.5, "miss").tolist()
+    [1.0, 0.0, nan]
     """
     y, score = np.asarray(y, float), np.asarray(score, float)
-    if loss == "error":
-        return np.where(np.isnan(score), np.nan, (score >= np.asarray(threshold, float)) != (y > 0.5)).astype(float)
+    if loss != "log loss":
+        counted = ~np.isnan(score) & ((loss == "error") | ((y > 0.5) == (loss == "miss")))
+        return np.where(counted, (score >= np.asarray(threshold, float)) != (y > 0.5), np.nan).astype(float)
     p = np.clip(score, _CLIP, 1 - _CLIP)
     return np.asarray(-(y * np.log(p) + (1 - y) * np.log1p(-p)), float)
 
@@ -111,7 +142,7 @@ def members(groups: pd.DataFrame, kinds: pd.DataFrame, least: int) -> tuple[csr_
     >>> one = pd.DataFrame({"served.l": ["es", "es", "en", "en"]})
     >>> matrix, names = members(one, pd.DataFrame({"text length": ["long", "long", "long", "short"]}), 2)
     >>> names, matrix.toarray()[:, 0].tolist()
-    (('served.l=en', 'served.l=es', 'served.l=es & text length=long'), [0, 1, 0, 1])
+    (('served.l=en', 'served.l=es', 'served.l=es & text length=long'), [0, 0, 1, 1])
     """
     names: list[str] = []
     blocks: list[Ints] = []
@@ -134,3 +165,56 @@ def members(groups: pd.DataFrame, kinds: pd.DataFrame, least: int) -> tuple[csr_
     matrix = csr_array(data, shape=(len(groups), len(names)))
     order = np.argsort(np.array(names, object)) if names else np.zeros(0, int)
     return csr_array(matrix[:, order]), tuple(names[i] for i in order)
+
+
+def cases(
+    components: pd.DataFrame, judgements: pd.DataFrame, labels: pd.DataFrame, predictions: pd.DataFrame,
+    items: pd.DataFrame, *, settings: Search,
+) -> list[Cases]:  # fmt: skip
+    """The rows with a label and a loss, by component, as the people served and as the raters, with their slices.
+
+    The candidate is asked about test rows only; the baseline about all, for it had answered before anybody judged.
+    Items of the same text go to the same half. Answers of weight 0 (flagged raters) are left out of the rater's view.
+    Raises ParamError for a model or a loss there is none of.
+    """
+    for name, value, known in (("model", settings.model, MODELS), ("loss", settings.loss, LOSSES)):
+        if value not in known:
+            raise ParamError(
+                expected=" or ".join(known), found=str(value), where=f"fairness: {name} of the slice search",
+                todo="correct it",
+            )  # fmt: skip
+    test = predictions.assign(candidate=predictions["candidate"].where(predictions["split"] == "test"))
+    test = test[test[settings.model].notna()].merge(components[["component", "threshold"]], on="component")
+    text = pd.Series(text_groups(items).to_numpy(object), index=items["item_id"].to_numpy(object))
+    test["same"] = (
+        test["item_id"].map(text.to_dict()).astype("object").fillna("item " + test["item_id"].astype("object"))
+    )
+    kinds = situations(items, settings.bins).set_index(items["item_id"].to_numpy(object))
+    served, rater = schema.cohorts(judgements, "served."), schema.cohorts(judgements, "rater.")
+    first = judgements.sort_values("feedback_id").drop_duplicates("item_id")[["item_id", *served]]
+    by_item = test.merge(labels[["item_id", "component", "label"]], on=["item_id", "component"])
+    by_item = by_item.merge(first, on="item_id", how="left").sort_values(["component", "item_id"])
+    own = ["feedback_id", "item_id", "component", "rater_id", "label", *rater]
+    by_answer = judgements.loc[judgements["weight"] > 0, own].merge(test, on=["item_id", "component"])
+    by_answer = by_answer.sort_values("feedback_id")
+    by_answer["unit"] = by_answer["rater_id"].fillna("answer " + by_answer["feedback_id"].astype("str"))
+    views = (("served", by_item.assign(unit=by_item["item_id"]), served), ("rater", by_answer, rater))
+    return [
+        _cases(component, (name, columns), rows, kinds, settings)
+        for name, frame, columns in views
+        for component, rows in frame.groupby("component", sort=True)
+    ]
+
+
+def _cases(
+    component: str, view: tuple[str, list[str]], rows: pd.DataFrame, kinds: pd.DataFrame, settings: Search
+) -> Cases:
+    rows = rows[~np.isnan(losses(rows["label"], rows[settings.model], rows["threshold"], settings.loss))]
+    groups = pd.DataFrame({c: levels(rows[c], len(rows)) for c in view[1]}, index=rows.index)
+    here = kinds.reindex(rows["item_id"].to_numpy(object)).fillna(schema.NOT_STATED)
+    member, names = members(groups, here, 2 * settings.min_group)
+    other = MODELS[1 - MODELS.index(settings.model)]
+    own, others = (losses(rows["label"], rows[m], rows["threshold"], settings.loss) for m in (settings.model, other))
+    item, unit = (pd.factorize(rows[c], sort=True)[0].astype(np.int64) for c in ("same", "unit"))
+    half = halves(rows["same"], settings.seed)
+    return Cases(component, view[0], own, others, item, unit, half, member, names)

@@ -10,40 +10,23 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy.sparse import csr_array
 from scipy.special import stdtr, stdtrit
 
 from hfkit.fairness.assess import settle
 from hfkit.fairness.rows import MODELS, UNIT, Ints
-from hfkit.fairness.situations import LOSSES, Cases, Floats, halves, levels, losses, members, situations, text_groups
-from hfkit.shared import evidence, schema, stats
-from hfkit.shared.errors import ParamError
+from hfkit.fairness.situations import Cases, Floats, Search, cases
+from hfkit.shared import evidence, stats
+
+__all__ = ["COLUMNS", "BlindSpots", "Cases", "Contrast", "Search", "blind_spots", "cases", "contrast"]
 
 COLUMNS = [
     "component", "slice", "n_search", "n_confirm", "excess_search", "excess_confirm", "low", "high", "p", "q",
     "verdict", "note",
 ]  # fmt: skip
 _PIECES = 10  # so many times the slices wanted are compared with each other for overlap
-
-
-@dataclass(frozen=True)
-class Search:
-    """How to look. `model` of MODELS, `loss` of LOSSES, `margin` the largest tolerated excess in units of the loss.
-
-    `most` slices at most go to the confirming half; slices that share more than `overlap` of their rows (Jaccard) count
-    as one; `fdr` is the tolerated share of false ones among the confirmed; features are cut into `bins`; `seed` splits.
-    """
-
-    model: str = "candidate"
-    loss: str = "log loss"
-    margin: float = 0.05
-    min_group: int = 10
-    most: int = 20
-    overlap: float = 0.5
-    fdr: float = 0.05
-    bins: int = 3
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,55 +56,6 @@ class Contrast:
         """Student's t of the excess over `margin`."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where((self.error > 0) & (self.df > 0), (self.excess - margin) / self.error, np.nan)
-
-
-def cases(
-    components: pd.DataFrame, judgements: pd.DataFrame, labels: pd.DataFrame, predictions: pd.DataFrame,
-    items: pd.DataFrame, *, settings: Search,
-) -> list[Cases]:  # fmt: skip
-    """The test rows with a label and a score, by component, as the people served and as the raters, with their slices.
-
-    Items of the same text go to the same half. Answers of weight 0 (flagged raters) are left out of the rater's view.
-    Raises ParamError for a model or a loss there is none of.
-    """
-    for name, value, known in (("model", settings.model, MODELS), ("loss", settings.loss, LOSSES)):
-        if value not in known:
-            raise ParamError(
-                expected=" or ".join(known), found=str(value), where=f"fairness: {name} of the slice search",
-                todo="correct it",
-            )  # fmt: skip
-    test = predictions[predictions["split"] == "test"].merge(components[["component", "threshold"]], on="component")
-    test = test[test[settings.model].notna()]
-    text = pd.Series(text_groups(items).to_numpy(object), index=items["item_id"].to_numpy(object))
-    test["same"] = test["item_id"].map(text).fillna("item " + test["item_id"].astype("str"))
-    kinds = situations(items, settings.bins).set_index(items["item_id"].to_numpy(object))
-    served, rater = schema.cohorts(judgements, "served."), schema.cohorts(judgements, "rater.")
-    first = judgements.sort_values("feedback_id").drop_duplicates("item_id")[["item_id", *served]]
-    by_item = test.merge(labels[["item_id", "component", "label"]], on=["item_id", "component"])
-    by_item = by_item.merge(first, on="item_id", how="left").sort_values(["component", "item_id"])
-    own = ["feedback_id", "item_id", "component", "rater_id", "label", *rater]
-    by_answer = judgements.loc[judgements["weight"] > 0, own].merge(test, on=["item_id", "component"])
-    by_answer = by_answer.sort_values("feedback_id")
-    by_answer["unit"] = by_answer["rater_id"].fillna("answer " + by_answer["feedback_id"].astype("str"))
-    views = (("served", by_item.assign(unit=by_item["item_id"]), served), ("rater", by_answer, rater))
-    return [
-        _cases(component, (name, columns), rows, kinds, settings)
-        for name, frame, columns in views
-        for component, rows in frame.groupby("component", sort=True)
-    ]
-
-
-def _cases(
-    component: str, view: tuple[str, list[str]], rows: pd.DataFrame, kinds: pd.DataFrame, settings: Search
-) -> Cases:
-    groups = pd.DataFrame({c: levels(rows[c], len(rows)) for c in view[1]}, index=rows.index)
-    here = kinds.reindex(rows["item_id"].to_numpy(object)).fillna(schema.NOT_STATED)
-    member, names = members(groups, here, 2 * settings.min_group)
-    other = MODELS[1 - MODELS.index(settings.model)]
-    own, others = (losses(rows["label"], rows[m], rows["threshold"], settings.loss) for m in (settings.model, other))
-    item, unit = (pd.factorize(rows[c], sort=True)[0].astype(np.int64) for c in ("same", "unit"))
-    half = halves(rows["same"], settings.seed)
-    return Cases(component, view[0], own, others, item, unit, half, member, names)
 
 
 def contrast(member: csr_array, loss: Floats, item: Ints, unit: Ints) -> Contrast:
@@ -209,7 +143,10 @@ def _propose(c: Cases, settings: Search) -> tuple[pd.DataFrame, int]:
     p = sides[0].p(settings.margin)
     worse = np.flatnonzero(looked & (sides[0].excess > settings.margin) & ~np.isnan(p))
     worse = worse[np.argsort(p[worse], kind="stable")][: _PIECES * settings.most]
-    kept, merged = _distinct(csr_array(c.member[_rows(c)[0]][:, worse]), settings.overlap)
+    alike = _alike(csr_array(c.member[_rows(c)[0]][:, worse]), settings.overlap)
+    kept, merged = _distinct(
+        alike | _no_worse([c.names[j] for j in worse], sides[0].excess[worse], sides[0].error[worse])
+    )
     pick, second = worse[kept][: settings.most], sides[1]
     told = [[c.names[worse[j]] for j in own] for own in merged][: settings.most]
     rows = _rows(c)[1]
@@ -226,17 +163,31 @@ def _rows(c: Cases) -> tuple[Ints, Ints]:
     return np.flatnonzero(~c.confirm), np.flatnonzero(c.confirm)
 
 
-def _distinct(member: csr_array, overlap: float) -> tuple[list[int], list[list[int]]]:
-    """Which slices stand for themselves, best first, and which others each of them stands for too?"""
+def _alike(member: csr_array, overlap: float) -> npt.NDArray[np.bool_]:
+    """Which slices share more than `overlap` of their rows (rows of both over rows of either)?"""
     shared = (member.T @ member).toarray()
     size = np.diag(shared)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        alike = shared / (size[:, None] + size[None, :] - shared) > overlap
+    return np.asarray(shared > overlap * (size[:, None] + size[None, :] - shared))
+
+
+def _no_worse(names: list[str], excess: Floats, error: Floats) -> npt.NDArray[np.bool_]:
+    """Which slices (row) are parts of a group (column) and not worse than it by more than one standard error?"""
+    part = [[a.startswith(f"{b} & ") for b in names] for a in names]
+    inside = np.array(part, bool).reshape(len(names), len(names))
+    return inside & (excess[:, None] <= excess[None, :] + error[:, None])
+
+
+def _distinct(alike: npt.NDArray[np.bool_]) -> tuple[list[int], list[list[int]]]:
+    """Which slices stand for themselves, best first, and which others each of them stands for too?
+
+    >>> _distinct(np.array([[1, 0, 0], [0, 1, 0], [1, 0, 1]], bool))
+    ([0, 1], [[2], []])
+    """
     kept: list[int] = []
     merged: list[list[int]] = []
-    for j in range(len(size)):
-        near = np.flatnonzero(alike[j, kept]) if kept else []
-        if len(near):
+    for j in range(len(alike)):
+        near = [k for k, first in enumerate(kept) if alike[j, first]]
+        if near:
             merged[near[0]].append(j)
         else:
             kept.append(j)
@@ -248,7 +199,7 @@ def _verdict(row: dict[str, object], settings: Search) -> tuple[str, str]:
     """What the confirming half says about one slice, and why."""
     value, low, high, q, before = (float(row[k]) for k in ("excess_confirm", "low", "high", "q", "before"))  # type: ignore[arg-type]
     names = row["merged"] if isinstance(row["merged"], list) else []
-    more = f"; stands for {len(names)} overlapping: {', '.join(names[:3])}" if names else ""
+    more = f"; stands for {len(names)} other slices: {', '.join(names[:3])}" if names else ""
     if math.isnan(q):
         return "cannot tell", "undefined: all rows of the confirming half cost the same" + more
     if q <= settings.fdr:
