@@ -21,6 +21,7 @@ Floats = npt.NDArray[np.float64]
 BETTER = {"log loss": "lower", "accuracy": "higher"}
 RULES = ["component", "rule", "value", "low", "high", "n", "verdict", "flips", "note"]
 MAJORITY = "majority vote"
+DRAWS = 20  # shuffles of the raters among the groups
 _TIE = 1e-9  # shares this close to one half are a tie
 _CLIP = 1e-6  # as stats.log_loss: a probability of exactly 0 or 1 costs a finite log loss
 
@@ -35,6 +36,7 @@ class _World:
     change: Floats
     measure: str
     minimum: int
+    rng: np.random.Generator | None
 
     @property
     def sign(self) -> float:
@@ -117,7 +119,7 @@ def poststratified(item: npt.ArrayLike, group: npt.ArrayLike, weight: npt.ArrayL
 
 def rules(
     components: pd.DataFrame, judgements: pd.DataFrame, predictions: pd.DataFrame, population: pd.DataFrame, *,
-    measure: str = "log loss", min_group: int = 10,
+    measure: str = "log loss", min_group: int = 10, rng: np.random.Generator | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """Which verdicts flip when the label is decided otherwise? One row a component and rule.
 
@@ -128,10 +130,12 @@ def rules(
     a bound, not an estimate); each rater group left out. `flips` compares with the majority vote on the same items:
     "yes", "no", or "cannot tell" where the rule gives nothing. A tie counts half for each label. Groups of fewer than
     `min_group` raters, or that leave fewer, are not named. No correction for many rules: they describe, not test.
+    Few answers a group make a bad worst label by chance: with `rng`, its note says what the rule gives when the raters
+    are shuffled among the groups.
     """
     rows, out = answers(components, judgements, predictions, measure=measure), []
     for name in sorted(components["component"]):
-        world = _world(name, rows[rows["component"] == name].reset_index(drop=True), measure, min_group)
+        world = _world(rows[rows["component"] == name].reset_index(drop=True), name, measure, min_group, rng)
         weight = world.rows["weight"].to_numpy(float)
         plain = decided(world.share(weight))
         first = _row(world, MAJORITY, plain, plain, "")
@@ -141,10 +145,10 @@ def rules(
     return pd.DataFrame(out, columns=RULES)
 
 
-def _world(name: str, rows: pd.DataFrame, measure: str, minimum: int) -> _World:
+def _world(rows: pd.DataFrame, name: str, measure: str, minimum: int, rng: np.random.Generator | None) -> _World:
     item, _ = pd.factorize(rows["item_id"], sort=True)
     first = rows.drop_duplicates("item_id").sort_values("item_id")
-    return _World(name, rows, item, first[["if_0", "if_1"]].to_numpy(float), measure, minimum)
+    return _World(name, rows, item, first[["if_0", "if_1"]].to_numpy(float), measure, minimum, rng)
 
 
 def _strata(world: _World, weight: Floats, population: pd.DataFrame) -> Iterator[tuple[str, Floats | None, str]]:
@@ -172,8 +176,7 @@ def _cohorts(world: _World, weight: Floats, plain: Floats) -> Iterator[tuple[str
         outside = world.rows["rater_id"].nunique() - raters
         hidden = groups.withheld(raters.to_numpy(), world.minimum) | (outside < world.minimum).to_numpy()
         shown = list(raters.index[~hidden])
-        inside = [decided(world.share(weight * (member == g).to_numpy())) for g in shown]
-        yield _worst(world, attribute, inside, plain)
+        yield _worst(world, attribute, shown, plain)
         for g in shown:
             yield f"without {attribute}={g}", decided(world.share(weight * (member != g).to_numpy())), ""
         if hidden.any():
@@ -181,16 +184,30 @@ def _cohorts(world: _World, weight: Floats, plain: Floats) -> Iterator[tuple[str
             yield f"without another group of {attribute}", None, f"{few}: not named, not shown"
 
 
-def _worst(world: _World, attribute: str, inside: list[Floats], plain: Floats) -> tuple[str, Floats | None, str]:
+def _worst(world: _World, attribute: str, shown: list[str], plain: Floats) -> tuple[str, Floats | None, str]:
     rule = f"worst cohort label ({attribute})"
-    if len(inside) < 2:
+    if len(shown) < 2:
         return rule, None, f"undefined: fewer than two groups of at least {world.minimum} raters"
+    member = groups.names(world.rows, attribute).to_numpy()
+    label = _least(world, member, shown, plain)
+    note = f"a bound: {int((label != plain).sum())} labels differ"
+    if world.rng is not None:
+        codes, who = pd.factorize(world.rows["rater"], sort=True)
+        of = np.empty(len(who), object)
+        of[codes] = member
+        draws = [_least(world, world.rng.permutation(of)[codes], shown, plain) for _ in range(DRAWS)]
+        values = [float(world.under(d).mean()) for d in draws]
+        note += f"; raters shuffled among the groups give {min(values):.3g} to {max(values):.3g}"
+    return rule, label, note
+
+
+def _least(world: _World, member: Any, shown: list[str], plain: Floats) -> Floats:
+    """Of the groups' majority labels of each item the one least favourable to the candidate; none: the plain vote."""
+    weight = world.rows["weight"].to_numpy(float)
+    inside = np.array([decided(world.share(weight * (member == g))) for g in shown])
     harm = np.array([-world.sign * world.under(label) for label in inside])
-    pick = np.where(np.isnan(harm), -np.inf, harm).argmax(axis=0)
-    label = np.array(inside)[pick, np.arange(len(plain))]
-    label = np.where(np.isnan(label), plain, label)
-    moved = int((label != plain).sum())
-    return rule, label, f"a bound: {moved} labels differ, some of them by chance where a group answered little"
+    label = inside[np.where(np.isnan(harm), -np.inf, harm).argmax(axis=0), np.arange(len(plain))]
+    return np.where(np.isnan(label), plain, label)
 
 
 def _row(world: _World, rule: str, label: Floats | None, plain: Floats, note: str) -> dict[str, object]:
