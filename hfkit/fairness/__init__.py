@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from hfkit.fairness.assess import Assessment, assess
+from hfkit.fairness.deciders import deciders
+from hfkit.fairness.disagreement import rules, statements
 from hfkit.fairness.reading import answer, drawn, metrics, tally, verdicts
 from hfkit.fairness.rows import MEASURES, MODELS, Perspective, perspectives
 
 __all__ = [
-    "MEASURES", "MODELS", "Assessment", "Perspective", "answer", "assess", "drawn", "metrics", "perspectives", "tally",
-    "verdicts",
+    "MEASURES", "MODELS", "Assessment", "Perspective", "answer", "assess", "deciders", "drawn", "metrics",
+    "perspectives", "rules", "statements", "tally", "verdicts",
 ]  # fmt: skip
