@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from hfkit.fairness.assess import Assessment, assess
+from hfkit.fairness.publish import attacked, published
 from hfkit.fairness.reading import answer, drawn, metrics, tally, verdicts
 from hfkit.fairness.rows import MEASURES, MODELS, Perspective, perspectives
 
 __all__ = [
-    "MEASURES", "MODELS", "Assessment", "Perspective", "answer", "assess", "drawn", "metrics", "perspectives", "tally",
-    "verdicts",
+    "MEASURES", "MODELS", "Assessment", "Perspective", "answer", "assess", "attacked", "drawn", "metrics",
+    "perspectives", "published", "tally", "verdicts",
 ]  # fmt: skip

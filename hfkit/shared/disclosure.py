@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import LinearConstraint, linprog, milp
+from scipy.sparse import csr_array
 
 from hfkit.shared import errors, stats
 
@@ -122,8 +123,9 @@ def _coarse(given: Sequence[Floats], n: Floats, base: int) -> list[Floats]:
     with np.errstate(divide="ignore", invalid="ignore"):
         need = np.where(n > 0, base / n, np.inf)
     step = STEPS[np.minimum(np.searchsorted(STEPS, need - 1e-12), len(STEPS) - 1)]
-    ways = (np.round, lambda v: np.floor(v + 1e-9), lambda v: np.ceil(v - 1e-9))
-    return [np.round(way(values / step) * step, 10) + 0.0 for way, values in zip(ways, given, strict=False)]
+    steps = [values / step for values in given]
+    whole = [np.round(steps[0]), *(np.floor(v + 1e-9) for v in steps[1:2]), *(np.ceil(v - 1e-9) for v in steps[2:])]
+    return [np.asarray(np.round(v * step, 10) + 0.0, float) for v in whole]
 
 
 def attack(
@@ -131,12 +133,13 @@ def attack(
 ) -> pd.DataFrame:
     """What do all published tables together give away of the counts that were withheld? One row a withheld count.
 
-    Every row of a table names a sum of cells: its columns are attributes, "all" or an absent column sums over one, and
-    `count` is what was published (in multiples of `base`; 1 = as it is), missing where it was withheld. A withheld count
-    is known to be 0 to `threshold` - 1, or to `most` where the table has that column (inf = nothing is known). `cells`
-    lists the cells there may be (None = every combination of the values seen). The answer gives the smallest and the
-    largest value (`low`, `high`) that some whole, non-negative table of cells agrees with, their distance `width`, and
-    `recovered` where it is below 1. A linear program a side; where that leaves 2 or less, an integer program settles it.
+    Every row of a table names a sum of cells: its columns are attributes, "all" or an absent column sums over one.
+    `count` is what was published (in multiples of `base`; 1 = as it is), missing where it was withheld. A withheld
+    count is known to be 0 to `threshold` - 1, or to `most` where the table has that column (inf = nothing is known); a
+    column `goal` says which of them to try for (absent = all). `cells` lists the cells there may be (None = every
+    combination of the values seen). The answer gives the smallest and the largest value (`low`, `high`) that some
+    whole, non-negative table of cells agrees with, their distance `width`, and `recovered` where it is below 1. A linear
+    program a side; where that leaves 2 or less, an integer program settles it.
     Fischetti and Salazar-Gonzalez (2001), Management Science 47:1008.
 
     >>> seen = pd.DataFrame({"age": ["young", "old", "all"], "count": [30.0, np.nan, 33.0]})
@@ -145,7 +148,7 @@ def attack(
     >>> attack([seen.assign(count=[30.0, np.nan, 35.0])], base=5)[["low", "high"]].values.tolist()
     [[1.0, 9.0]]
     """
-    names = list(dict.fromkeys(c for t in tables for c in t.columns if c not in ("count", "most")))
+    names = list(dict.fromkeys(c for t in tables for c in t.columns if c not in ("count", "most", "goal")))
     claims = pd.concat([t.assign(most=t.get("most", threshold - 1.0)) for t in tables], ignore_index=True)
     claims[names] = claims[names].astype("object").where(claims[names].notna(), ANY).astype("str")
     cells = _every(claims[names]) if cells is None else cells[names].astype("str")
@@ -156,9 +159,10 @@ def attack(
     count, hidden = claims["count"].to_numpy(float), claims["count"].isna().to_numpy()
     least, most = behind(count, base)
     system = _System.of(adds, np.where(hidden, 0.0, least), np.where(hidden, claims["most"].to_numpy(float), most))
-    targets, first, back = np.unique(adds[hidden], axis=0, return_index=True, return_inverse=True)
+    goal = hidden & claims["goal"].fillna(True).astype(bool).to_numpy() if "goal" in claims else hidden
+    targets, back = np.unique(adds[goal], axis=0, return_inverse=True)
     found = np.array([system.ends(row.astype(float)) for row in targets]).reshape(-1, 2)[np.ravel(back)]
-    out = claims.loc[hidden, names].reset_index(drop=True)
+    out = claims.loc[goal, names].reset_index(drop=True)
     out["low"], out["high"] = found[:, 0], found[:, 1]
     out["width"] = out["high"] - out["low"]
     return out.assign(recovered=out["width"] < 1)
@@ -191,8 +195,9 @@ class _System:
         """The smallest and the largest whole value of the sum `goal`."""
         if not goal.any():
             return 0.0, 0.0
-        capped = np.isfinite(self.most)
-        upper = {"A_ub": np.vstack([self.adds[capped], -self.adds]), "b_ub": np.append(self.most[capped], -self.least)}
+        capped, floor = np.isfinite(self.most), self.least > 0
+        rows = csr_array(np.vstack([self.adds[capped], -self.adds[floor]]))
+        upper = {"A_ub": rows, "b_ub": np.append(self.most[capped], -self.least[floor])}
         ends = [self._solved(linprog(sign * goal, **upper, method="highs"), sign) for sign in (1.0, -1.0)]
         low, high = np.ceil(ends[0] - 1e-6), np.floor(ends[1] + 1e-6)
         if high - low < 3:
