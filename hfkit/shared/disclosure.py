@@ -1,0 +1,278 @@
+"""Nothing published may point at a person: small counts withheld, the rest rounded, and an attacker to prove it.
+
+`protect` makes a table fit for the page, `attack` tries to get back what was withheld from all tables together, and
+`compare_releases` stops a second release whose difference from the first would tell who left. The rule (threshold 10,
+base 5, all margins rounded) is the 10-5 rule of the UK Office for National Statistics; see Hundepool et al. (2012),
+Statistical Disclosure Control, chapter 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.optimize import LinearConstraint, linprog, milp
+from scipy.sparse import csr_array
+
+from hfkit.shared import errors, stats
+
+ANY = "all"
+SMALL, EDGE = "withheld: fewer than {threshold}, or none", "too near 0 % or 100 % to give a number: bounds only"
+STEPS = np.array([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0])
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+
+def round_counts(n: npt.ArrayLike, base: int = 5) -> Floats:
+    """Which multiple of `base` is each count nearest to? Halves go up; the same count always gives the same answer.
+
+    Any shape, counts of 0 or more; missing stays missing. Base 1 changes nothing. Rounding that draws no chance can
+    not be averaged away over repeated releases.
+
+    >>> round_counts([0, 2, 3, 7, 8, np.nan], 5).tolist()
+    [0.0, 0.0, 5.0, 5.0, 10.0, nan]
+    """
+    return np.asarray(np.floor(np.asarray(n, float) / base + 0.5) * base, float)
+
+
+def behind(published: npt.ArrayLike, base: int = 5) -> tuple[Floats, Floats]:
+    """Which counts may stand behind a rounded one? (least, most), whole numbers; missing stays missing.
+
+    >>> [ends.tolist() for ends in behind([0, 5, 20], 5)]
+    [[0.0, 3.0, 18.0], [2.0, 7.0, 22.0]]
+    """
+    n = np.asarray(published, float)
+    return np.maximum(np.ceil(n - base / 2), 0.0), np.ceil(n + base / 2) - 1
+
+
+def protect(
+    frame: pd.DataFrame, *, counts: Sequence[str], rates: Sequence[str] = (), people: str | None = None,
+    threshold: int = 10, base: int = 5,
+) -> pd.DataFrame:  # fmt: skip
+    """What of a table of groups may be published? The same rows, with every number that could tell on a person changed.
+
+    A row whose persons (`people`) or rows (the last of `counts`) are fewer than `threshold` loses all its numbers: none
+    looks like few, or an empty cell would say something of everybody in the group. All other counts are rounded to
+    `base`. With two or more `counts` the last two are the numerator and the denominator of a share, and `rates` its
+    value, low and high, which are worked out again from the rounded counts (see `_share`): they hold nothing that the
+    counts do not. A share of nearly 0 or 1 is shown by its bounds only. With one count, `rates` are any value, low and
+    high, and are coarsened (see `_coarse`). `people` is left out unless it is one of `counts`. Columns that are not
+    named are not touched; a table without rows comes back without rows.
+
+    >>> table = pd.DataFrame({"numerator": [3, 41], "denominator": [8, 98], "value": [.375, .4184], "low": [.1, .32],
+    ...                       "high": [.7, .53], "note": ""})
+    >>> shown = protect(table, counts=["numerator", "denominator"], rates=["value", "low", "high"])
+    >>> shown.round(3).values.tolist()[0], shown.round(3).values.tolist()[1][:5]
+    ([nan, nan, nan, nan, nan, 'withheld: fewer than 10, or none'], [40.0, 100.0, 0.4, 0.279, 0.533])
+    """
+    out = frame.copy()
+    size = out[list(counts)[-1:] + ([people] if people else [])].astype(float)
+    few = ~(size >= threshold).all(axis=1).to_numpy()
+    note = out["note"].astype("object").to_numpy(copy=True) if "note" in out else np.full(len(out), "", object)
+    for column in counts:
+        out[column] = np.where(few, np.nan, round_counts(out[column].to_numpy(float), base))
+    if len(rates):
+        given = tuple(out[c].to_numpy(float) for c in rates)
+        if len(counts) > 1:
+            rounded = (out[counts[-2]].to_numpy(), out[counts[-1]].to_numpy())
+            shown, edge = _share(rounded, given, threshold, base)
+            note = np.where(edge & ~few, EDGE, note)
+        else:
+            shown = _coarse(given, out[counts[0]].to_numpy(), base)
+        for column, values in zip(rates, shown, strict=True):
+            out[column] = np.where(few, np.nan, values)
+    out["note"] = np.where(few, SMALL.format(threshold=threshold), note)
+    return out.drop(columns=[people] if people and people not in counts else [])
+
+
+def _share(
+    counts: tuple[Floats, Floats], given: Sequence[Floats], threshold: int, base: int
+) -> tuple[list[Floats], Bools]:
+    """A share and its bounds from rounded counts, and where it lies too near an end of the scale to be shown.
+
+    The bounds are those of Clopper and Pearson (1934) over every pair of counts that rounds to these, so they hold
+    the bounds that were `given` when those are exact ones of independent rows. Clustered rows have wider ones: then
+    the counts are divided by the least power of the root of 2 that makes the new bounds hold the given ones.
+    """
+    top, bottom = counts
+    (least, most), (few, many) = behind(top, base), behind(bottom, base)
+    few = np.maximum(few, threshold)
+    low, high = np.zeros(len(top)), np.ones(len(top))
+    todo = ~np.isnan(bottom)
+    for power in np.sqrt(2.0) ** np.arange(16):
+        wide_low = stats.exact(np.minimum(least, many) / power, many / power)[0]
+        wide_high = stats.exact(np.minimum(most, few) / power, few / power)[1]
+        low, high = np.where(todo, wide_low, low), np.where(todo, wide_high, high)
+        todo &= (given[1] < low - 1e-9) | (given[2] > high + 1e-9)
+    low, high = np.where(todo, 0.0, low), np.where(todo, 1.0, high)
+    edge: Bools = (top <= 0) | (top >= bottom)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = np.where(edge, np.nan, top / bottom)
+    known = ~np.isnan(bottom)
+    return [value, np.where(known, low, np.nan), np.where(known, high, np.nan)][: len(given)], edge
+
+
+def _coarse(given: Sequence[Floats], n: Floats, base: int) -> list[Floats]:
+    """Values in steps that `base` rows of n do not fill: the value to the nearest, low downwards, high upwards.
+
+    The step is the least of STEPS that is at least base / n, so `base` neighbouring numerators share about one value.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        need = np.where(n > 0, base / n, np.inf)
+    step = STEPS[np.minimum(np.searchsorted(STEPS, need - 1e-12), len(STEPS) - 1)]
+    steps = [values / step for values in given]
+    whole = [np.round(steps[0]), *(np.floor(v + 1e-9) for v in steps[1:2]), *(np.ceil(v - 1e-9) for v in steps[2:])]
+    return [np.asarray(np.round(v * step, 10) + 0.0, float) for v in whole]
+
+
+def attack(
+    tables: Sequence[pd.DataFrame], *, cells: pd.DataFrame | None = None, threshold: int = 10, base: int = 5
+) -> pd.DataFrame:
+    """What do all published tables together give away of the counts that were withheld? One row a withheld count.
+
+    Every row of a table names a sum of cells: its columns are attributes, "all" or an absent column sums over one.
+    `count` is what was published (in multiples of `base`; 1 = as it is), missing where it was withheld. A withheld
+    count is known to be 0 to `threshold` - 1, or to `most` where the table has that column (inf = nothing is known); a
+    column `goal` says which of them to try for (absent = all). `cells` lists the cells there may be (None = every
+    combination of the values seen). The answer gives the smallest and the largest value (`low`, `high`) that some
+    whole, non-negative table of cells agrees with, their distance `width`, and `recovered` where it is below 1.
+    One linear program a side; where that leaves 2 or less, an integer program settles it.
+    Fischetti and Salazar-Gonzalez (2001), Management Science 47:1008.
+
+    >>> seen = pd.DataFrame({"age": ["young", "old", "all"], "count": [30.0, np.nan, 33.0]})
+    >>> attack([seen], base=1)[["age", "low", "high", "recovered"]].values.tolist()
+    [['old', 3.0, 3.0, True]]
+    >>> attack([seen.assign(count=[30.0, np.nan, 35.0])], base=5)[["low", "high"]].values.tolist()
+    [[1.0, 9.0]]
+    """
+    names = list(dict.fromkeys(c for t in tables for c in t.columns if c not in ("count", "most", "goal")))
+    claims = pd.concat([t.assign(most=t.get("most", threshold - 1.0)) for t in tables], ignore_index=True)
+    claims[names] = claims[names].astype("object").where(claims[names].notna(), ANY).astype("str")
+    cells = _every(claims[names]) if cells is None else cells[names].astype("str")
+    adds = np.ones((len(claims), len(cells)), bool)
+    for column in names:
+        said = claims[column].to_numpy()[:, None]
+        adds &= (said == ANY) | (said == cells[column].to_numpy()[None, :])
+    count, hidden = claims["count"].to_numpy(float), claims["count"].isna().to_numpy()
+    least, most = behind(count, base)
+    system = _System.of(adds, np.where(hidden, 0.0, least), np.where(hidden, claims["most"].to_numpy(float), most))
+    goal = hidden & claims["goal"].fillna(True).astype(bool).to_numpy() if "goal" in claims else hidden
+    targets, back = np.unique(adds[goal], axis=0, return_inverse=True)
+    found = np.array([system.ends(row.astype(float)) for row in targets]).reshape(-1, 2)[np.ravel(back)]
+    out = claims.loc[goal, names].reset_index(drop=True)
+    out["low"], out["high"] = found[:, 0], found[:, 1]
+    out["width"] = out["high"] - out["low"]
+    return out.assign(recovered=out["width"] < 1)
+
+
+def _every(claims: pd.DataFrame) -> pd.DataFrame:
+    """Every combination of the values seen, an attribute a column."""
+    seen = [[v for v in sorted(claims[c].unique()) if v != ANY] or [ANY] for c in claims.columns]
+    return pd.MultiIndex.from_product(seen, names=claims.columns).to_frame(index=False)
+
+
+@dataclass(frozen=True)
+class _System:
+    """Everything published, as bounds on sums of cells (rows of `adds`)."""
+
+    adds: Floats
+    least: Floats
+    most: Floats
+
+    @classmethod
+    def of(cls, adds: Bools, least: Floats, most: Floats) -> _System:
+        """Claims about the same sum become one, with the tightest bounds."""
+        sums, at = np.unique(adds, axis=0, return_inverse=True)
+        low, high = np.zeros(len(sums)), np.full(len(sums), np.inf)
+        np.maximum.at(low, np.ravel(at), least)
+        np.minimum.at(high, np.ravel(at), most)
+        return cls(sums.astype(float), low, high)
+
+    def ends(self, goal: Floats) -> tuple[float, float]:
+        """The smallest and the largest whole value of the sum `goal`."""
+        if not goal.any():
+            return 0.0, 0.0
+        capped, floor = np.isfinite(self.most), self.least > 0
+        rows = csr_array(np.vstack([self.adds[capped], -self.adds[floor]]))
+        upper = {"A_ub": rows, "b_ub": np.append(self.most[capped], -self.least[floor])}
+        ends = [self._solved(linprog(sign * goal, **upper, method="highs"), sign) for sign in (1.0, -1.0)]
+        low, high = np.ceil(ends[0] - 1e-6), np.floor(ends[1] + 1e-6)
+        if high - low < 3:
+            rule = LinearConstraint(self.adds, self.least, self.most)
+            whole = [
+                self._solved(milp(sign * goal, constraints=rule, integrality=np.ones(len(goal))), sign)
+                for sign in (1.0, -1.0)
+            ]
+            low, high = np.round(whole[0]), np.round(whole[1])
+        return float(low), float(high)
+
+    @staticmethod
+    def _solved(result: object, sign: float) -> float:
+        status = getattr(result, "status", None)
+        if status == 3:
+            return float("inf")
+        if status != 0:
+            raise errors.BadValue(
+                expected="tables that some whole counts agree with", found="tables that contradict each other",
+                where="the published tables", todo="check `base`, and `most` of the counts that were withheld",
+            )  # fmt: skip
+        return float(result.fun) * sign  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`flagged`: published numbers whose change would tell on few people. `release`: what may go out instead."""
+
+    flagged: pd.DataFrame
+    release: pd.DataFrame
+
+    @property
+    def refused(self) -> bool:
+        """May the new table not go out as it is?"""
+        return len(self.flagged) > 0
+
+
+def compare_releases(
+    old: pd.DataFrame, new: pd.DataFrame, *, keys: Sequence[str], numbers: Sequence[str],
+    moved: int | pd.Series | None = None, threshold: int = 10,
+) -> Comparison:  # fmt: skip
+    """Would the difference between two releases tell on few people? The changes that would, and a release without them.
+
+    `old` and `new` are the tables as published (protected), a row each by `keys`; `numbers` are the columns compared.
+    `moved` is how many persons came or went since the old numbers were made, in all, or by row of `new` (a Series with
+    its index): a person who came and one who went are two. A number that changed, appeared or vanished while 1 to
+    `threshold` - 1 persons moved is flagged, with None (unknown) every change is; `release` keeps the old numbers in
+    those rows. Count `moved` from the release the standing numbers were made in, or small steps add up unseen.
+    A row that was not in the old release is flagged too, and left out; one that is no longer there stays.
+
+    >>> old = pd.DataFrame({"group": ["a", "b"], "n": [50.0, 30.0]})
+    >>> told = compare_releases(old, old.assign(n=[45.0, 30.0]), keys=["group"], numbers=["n"], moved=1)
+    >>> told.refused, told.flagged.values.tolist(), told.release["n"].tolist()
+    (True, [['a', 'n', 50.0, 45.0]], [50.0, 30.0])
+    """
+    keys, numbers = list(keys), list(numbers)
+    for name, frame in (("old", old), ("new", new)):
+        if frame.duplicated(keys).any():
+            raise errors.BadValue(
+                expected=f"one row for each {', '.join(keys)}", found="two of the same", where=f"the {name} release",
+                todo="name all the columns that tell the rows apart as `keys`",
+            )  # fmt: skip
+    before, after = (f.set_index(pd.MultiIndex.from_frame(f[keys])).drop(columns=keys) for f in (old, new))
+    step = pd.Series(moved if moved is not None else 1, index=new.index, dtype=float).set_axis(after.index)
+    if isinstance(moved, pd.Series):
+        step = moved.reindex(new.index).fillna(1).astype(float).set_axis(after.index)
+    every = before.index.append(after.index[~after.index.isin(before.index)])
+    few = (step.reindex(every).fillna(step.min() if len(step) else 1.0) < threshold).to_numpy()
+    was, now = (side[numbers].reindex(every).to_numpy(float) for side in (before, after))
+    differs = ~((was == now) | (np.isnan(was) & np.isnan(now))) & few[:, None]
+    row, column = np.nonzero(differs)
+    flagged = old.iloc[:0][keys] if not len(row) else every[row].to_frame(index=False)
+    flagged = flagged.assign(number=np.array(numbers, object)[column], before=was[row, column], after=now[row, column])
+    held = every[few]  # a row stands as a whole: half old and half new would not fit together
+    release = pd.concat([before[before.index.isin(held)], after[~after.index.isin(held)]])
+    order = before.index.append(after.index[~after.index.isin(before.index)])
+    release = release.reindex(order[order.isin(release.index)]).reset_index()
+    return Comparison(flagged, release[list(new.columns)])
