@@ -193,6 +193,23 @@ def test_exact_search_equals_brute_force_and_bounds_bracket_it(seed):
         assert bound["lower_bound"] <= (last if found["interval"] else last + 1)
 
 
+def test_no_proof_is_false_and_most_truths_are_proved():
+    """All sets of 1 to 4 raters of 100 worlds with heavy tails: where one flips there is no proof that none does."""
+    rng, proved, true = np.random.default_rng(11), 0, 0
+    for _ in range(100):
+        raters = int(rng.integers(4, 13))
+        weight = rng.integers(1, 8, raters).astype(float)
+        gain = weight * (rng.standard_t(3, raters) * rng.choice([0.3, 1]) + rng.choice([-2, -1, -0.5, 0, 0.5, 1, 2]))
+        before = interval_verdict(gain, weight, np.arange(raters))
+        for k in range(1, min(raters - 2, 4) + 1):
+            kept = [np.setdiff1d(np.arange(raters), gone) for gone in combinations(range(raters), k)]
+            flips = any(interval_verdict(gain, weight, rest) != before for rest in kept)
+            proof = _impossible(gain, weight, k, {"pass": 1, "fail": -1, "cannot tell": 0}[before])
+            assert not (flips and proof)
+            proved, true = proved + proof, true + (not flips)
+    assert proved >= 0.6 * true
+
+
 def test_the_lower_bound_is_more_than_nothing():
     """50 raters clearly for the candidate: the bracket is narrow, and every set of 2 confirms the bound."""
     rng = np.random.default_rng(6)

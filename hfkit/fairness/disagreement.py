@@ -40,6 +40,7 @@ class _World:
 
     @property
     def sign(self) -> float:
+        """1 where a higher change is better, -1 where a lower one is."""
         return 1.0 if BETTER[self.measure] == "higher" else -1.0
 
     def share(self, weight: Floats) -> Floats:
@@ -131,7 +132,7 @@ def rules(
     "yes", "no", or "cannot tell" where the rule gives nothing. A tie counts half for each label. Groups of fewer than
     `min_group` raters, or that leave fewer, are not named. No correction for many rules: they describe, not test.
     Few answers a group make a bad worst label by chance: with `rng`, its note says what the rule gives when the raters
-    are shuffled among the groups.
+    are shuffled among the groups (20 times, as if they were alike in which items they answer).
     """
     rows, out = answers(components, judgements, predictions, measure=measure), []
     for name in sorted(components["component"]):
