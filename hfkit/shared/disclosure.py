@@ -138,8 +138,8 @@ def attack(
     count is known to be 0 to `threshold` - 1, or to `most` where the table has that column (inf = nothing is known); a
     column `goal` says which of them to try for (absent = all). `cells` lists the cells there may be (None = every
     combination of the values seen). The answer gives the smallest and the largest value (`low`, `high`) that some
-    whole, non-negative table of cells agrees with, their distance `width`, and `recovered` where it is below 1. A linear
-    program a side; where that leaves 2 or less, an integer program settles it.
+    whole, non-negative table of cells agrees with, their distance `width`, and `recovered` where it is below 1. A
+    linear program a side; where that leaves 2 or less, an integer program settles it.
     Fischetti and Salazar-Gonzalez (2001), Management Science 47:1008.
 
     >>> seen = pd.DataFrame({"age": ["young", "old", "all"], "count": [30.0, np.nan, 33.0]})
