@@ -79,13 +79,12 @@ def _coarser(note: object) -> str:
     >>> _coarser("about 430 such rows in the group would settle it")
     'about 500 such rows in the group would settle it'
     """
-
-    def up(found: re.Match[str]) -> str:
-        n = int(found[1].replace(",", ""))
-        unit = 10 ** (len(str(n)) - 1)
-        return f"about {math.ceil(n / unit) * unit:,} such rows"
-
-    return re.sub(r"about ([\d,]+) such rows", up, str(note))
+    found = re.search(r"about ([\d,]+) such rows", str(note))
+    if found is None:
+        return str(note)
+    n = int(found[1].replace(",", ""))
+    unit = 10 ** (len(str(n)) - 1)
+    return str(note).replace(found[0], f"about {math.ceil(n / unit) * unit:,} such rows")
 
 
 def _statistic(measure: str, model: str) -> int:
