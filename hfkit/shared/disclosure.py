@@ -133,25 +133,20 @@ def attack(
 ) -> pd.DataFrame:
     """What do all published tables together give away of the counts that were withheld? One row a withheld count.
 
-        Every row of a table names a sum of cells: its columns are attributes, "all" or an absent column sums over one.
-        `count` is what was published (in multiples of `base`; 1 = as it is), missing where it was withheld. A withheld
-        count is known to be 0 to `threshold` - 1, or to `most` where the table has that column (inf = nothing is known); a
-        column `goal` says which of them to try for (absent = all). `cells` lists the cells there may be (None = every
-        combination of the values seen). The answer gives the smallest and the largest value (`low`, `high`) that some
-    <<<<<<< HEAD
-        whole, non-negative table of cells agrees with, their distance `width`, and `recovered` where it is below 1.
-        One linear program a side; where that leaves 2 or less, an integer program settles it.
-    =======
-        whole, non-negative table of cells agrees with, their distance `width`, and `recovered` where it is below 1. A
-        linear program a side; where that leaves 2 or less, an integer program settles it.
-    >>>>>>> suppress
-        Fischetti and Salazar-Gonzalez (2001), Management Science 47:1008.
+    Every row of a table names a sum of cells: its columns are attributes, "all" or an absent column sums over one.
+    `count` is what was published (in multiples of `base`; 1 = as it is), missing where it was withheld. A withheld
+    count is known to be 0 to `threshold` - 1, or to `most` where the table has that column (inf = nothing is known); a
+    column `goal` says which of them to try for (absent = all). `cells` lists the cells there may be (None = every
+    combination of the values seen). The answer gives the smallest and the largest value (`low`, `high`) that some
+    whole, non-negative table of cells agrees with, their distance `width`, and `recovered` where it is below 1. A
+    linear program a side; where that leaves 2 or less, an integer program settles it.
+    Fischetti and Salazar-Gonzalez (2001), Management Science 47:1008.
 
-        >>> seen = pd.DataFrame({"age": ["young", "old", "all"], "count": [30.0, np.nan, 33.0]})
-        >>> attack([seen], base=1)[["age", "low", "high", "recovered"]].values.tolist()
-        [['old', 3.0, 3.0, True]]
-        >>> attack([seen.assign(count=[30.0, np.nan, 35.0])], base=5)[["low", "high"]].values.tolist()
-        [[1.0, 9.0]]
+    >>> seen = pd.DataFrame({"age": ["young", "old", "all"], "count": [30.0, np.nan, 33.0]})
+    >>> attack([seen], base=1)[["age", "low", "high", "recovered"]].values.tolist()
+    [['old', 3.0, 3.0, True]]
+    >>> attack([seen.assign(count=[30.0, np.nan, 35.0])], base=5)[["low", "high"]].values.tolist()
+    [[1.0, 9.0]]
     """
     names = list(dict.fromkeys(c for t in tables for c in t.columns if c not in ("count", "most", "goal")))
     claims = pd.concat([t.assign(most=t.get("most", threshold - 1.0)) for t in tables], ignore_index=True)
