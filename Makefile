@@ -39,7 +39,7 @@ bench: env-test ## compare with the peers, in one run, as ratios
 	@for f in benchmarks/bench_*.py; do echo "== $$f"; python $$f || exit 1; done
 
 campaign: env-test ## the long versions of the proven error rates
-	@python -m pytest tests/campaigns -o testpaths= -q
+	@HFKIT_CAMPAIGN=1 python -m pytest tests/campaigns -o testpaths= -q -s
 
 lock: ## pin the newest allowed versions again (needs uv)
 	@for extra in "" test lab; do \
