@@ -161,7 +161,7 @@ def test_changes_cover():
         _, low, high = (v[0, :, 1] for v in gaps.changes(side(counts), np.full((1, 1, 1), 0.95)))
         worst = 1.0
         for p in P[P <= 0.5]:
-            for q in P[P < 1 - p - 1e-9]:
+            for q in P[1 - p - 1e-9 > P]:
                 weight = binom.pmf(up, n, p) * binom.pmf(down, n - up, min(q / (1 - p), 1.0))
                 worst = min(worst, float(weight[(low <= p - q) & (p - q <= high)].sum()))
         print(f"\n| paired change | {n} | {worst:.3f} |", end="")
