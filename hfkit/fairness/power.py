@@ -15,12 +15,13 @@ def power(
 ) -> pd.DataFrame:  # fmt: skip
     """How many rows does each group need so that a gap of `margin` is told from none? One row a rate.
 
-    `rate` (0..1) is that of everyone else, `lower` = rate - margin that of the group, `n` the rows in each of `groups`
-    equal groups that count for the rate (with the event, for a true positive rate): the interval of the gap then leaves
-    out 0 with probability `chance`. `judged` gaps hold at `level` together (Sidak). A normal approximation for
-    independent rows: with the room's exact intervals, 0.8 came out as 0.7 to 0.9 in the two simulated settings. Answers of
-    the same raters need n times their design effect. A rate the gap would push to 0 or below, a margin of 0, fewer than
-    two groups: NaN and a note. Fleiss, Levin and Paik (2003), Statistical Methods for Rates and Proportions, ch. 4.
+    `rate` (0..1) is that of everyone else, `lower` = rate - margin that of the group, `n` the rows in each of
+    `groups` equal groups that count for the rate (with the event, for a true positive rate): the interval of the
+    gap then leaves out 0 with probability `chance`. `judged` gaps hold at `level` together (Sidak). A normal
+    approximation for independent rows: with the room's exact intervals, 0.8 came out as 0.7 to 0.9 in the two
+    simulated settings. Answers of the same raters need n times their design effect. A rate the gap would push to 0
+    or below, a margin of 0, fewer than two groups: NaN and a note. Fleiss, Levin and Paik (2003), Statistical
+    Methods for Rates and Proportions, ch. 4.
 
     >>> power(margin=0.1, rates=(0.5, 0.1))[["rate", "n"]].to_numpy().tolist()
     [[0.5, 385.0], [0.1, nan]]
