@@ -25,7 +25,8 @@ from hfkit.shared import stats
 ROWS, GROUPS, REPLICATES, TIMED = 100_000, 12, 1_000, 1
 PEERS = {
     "selection rate": selection_rate, "true positive rate": true_positive_rate,
-    "false positive rate": false_positive_rate, "precision": precision_score, "accuracy": accuracy_score, "true negative rate": true_negative_rate,
+    "false positive rate": false_positive_rate, "precision": precision_score, "accuracy": accuracy_score,
+    "true negative rate": true_negative_rate,
     "false negative rate": false_negative_rate, "error rate": zero_one_loss,
 }  # fmt: skip
 
