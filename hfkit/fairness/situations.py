@@ -112,7 +112,7 @@ def text_groups(items: pd.DataFrame) -> pd.Series:
     own = "item " + items["item_id"].astype("str")
     if "text" not in items:
         return own
-    text = items["text"].astype("str").str.casefold().str.split().str.join(" ")
+    text = items["text"].astype("object").fillna("").astype(str).str.casefold().str.split().str.join(" ")
     return own.where(items["text"].isna() | (text == ""), "text " + text)
 
 
