@@ -154,8 +154,9 @@ def attack(
     cells = _every(claims[names]) if cells is None else cells[names].astype("str")
     adds = np.ones((len(claims), len(cells)), bool)
     for column in names:
-        said = claims[column].to_numpy()[:, None]
-        adds &= (said == ANY) | (said == cells[column].to_numpy()[None, :])
+        said = claims[column].to_numpy(object)
+        told = said != ANY
+        adds[told] &= said[told, None] == cells[column].to_numpy(object)[None, :]
     count, hidden = claims["count"].to_numpy(float), claims["count"].isna().to_numpy()
     least, most = behind(count, base)
     system = _System.of(adds, np.where(hidden, 0.0, least), np.where(hidden, claims["most"].to_numpy(float), most))
