@@ -157,56 +157,6 @@ def test_published_bounds_hold_the_exact_ones(unrounded, shown, table):
     assert (out["high"].to_numpy()[both] >= full["high"].to_numpy()[both] - 1e-9).all()
 
 
-def without(p, row):
-    keep = np.arange(len(p.y)) != row
-    parts = {k: getattr(p, k)[keep] for k in ("component", "y", "decisions", "unit", "item")}
-    return dataclasses.replace(p, **parts, member=tuple(m[keep] for m in p.member))
-
-
-def counted(p):
-    """The table by group of one perspective, counts only."""
-    found = [fairness.rows.fractions(fairness.rows.cells(p, a)[0]) for a in range(len(p.attributes))]
-    top, bottom = (np.concatenate([f[side][..., :10].ravel() for f in found]).astype(float) for side in (0, 1))
-    return pd.DataFrame({"place": range(len(top)), "numerator": top, "denominator": bottom, "note": ""})
-
-
-def test_two_releases_around_a_withdrawal_find_nobody(rows):
-    p = dataclasses.replace(rows[0], attributes=rows[0].attributes[:2], groups=rows[0].groups[:2],
-                            member=rows[0].member[:2])  # fmt: skip
-    before = counted(p)
-    safe = disclosure.protect(before, counts=COUNTS)
-    keys = ["place"]
-    naive = rounded = located = 0
-    for row in np.random.default_rng(2).choice(len(p.y), 200, replace=False):
-        after = counted(without(p, row))
-        plain = (threshold_only(before)[COUNTS].fillna(-1), threshold_only(after)[COUNTS].fillna(-1))
-        naive += (plain[0] != plain[1]).any(axis=None)
-        new = disclosure.protect(after, counts=COUNTS)
-        told = disclosure.compare_releases(safe, new, keys=keys, numbers=COUNTS, moved=1)
-        rounded += told.refused
-        assert told.refused == (not safe[COUNTS].equals(new[COUNTS]))
-        located += not told.release[COUNTS].equals(safe[COUNTS])
-    assert naive > 100
-    assert rounded > 0  # rounding alone does show some
-    assert located == 0
-
-
-def test_releases_many_people_apart_go_out():
-    old = pd.DataFrame({"g": ["a", "b"], "n": [50.0, np.nan]})
-    new = pd.DataFrame({"g": ["a", "b", "c"], "n": [70.0, 15.0, 20.0]})
-    args = {"keys": ["g"], "numbers": ["n"]}
-    told = disclosure.compare_releases(old, new, moved=40, **args)
-    assert not told.refused
-    pd.testing.assert_frame_equal(told.release, new)
-    told = disclosure.compare_releases(old, new, moved=pd.Series([20, 6, 20]), **args)
-    assert told.flagged["g"].tolist() == ["b"]
-    assert told.release["n"].tolist()[0] == 70
-    assert np.isnan(told.release["n"].tolist()[1])
-    assert disclosure.compare_releases(old, new, **args).release["g"].tolist() == ["a", "b"]
-    with pytest.raises(errors.BadValue, match="two of the same"):
-        disclosure.compare_releases(pd.concat([old, old]), new, **args)
-
-
 def test_nothing_in_nothing_out():
     empty = pd.DataFrame({c: pd.Series(dtype=float) for c in [*COUNTS, *RATES]}).assign(note="")
     assert len(disclosure.protect(empty, counts=COUNTS, rates=RATES)) == 0

@@ -10,11 +10,11 @@ from hfkit.fairness.deciders import deciders
 from hfkit.fairness.disagreement import rules, statements
 from hfkit.fairness.power import power
 from hfkit.fairness.publish import attacked
-from hfkit.fairness.reading import answer, drawn, metrics, tally, verdicts
+from hfkit.fairness.reading import answer, drawn, grid, metrics, tally, verdicts
 from hfkit.fairness.rows import MEASURES, MODELS, Perspective, perspectives
 from hfkit.fairness.slices import Search, blind_spots, cases
 
 __all__ = [
     "MEASURES", "MODELS", "Assessment", "Perspective", "Search", "answer", "assess", "attacked", "blind_spots", "cases",
-    "deciders", "drawn", "metrics", "perspectives", "power", "rules", "statements", "tally", "verdicts",
+    "deciders", "drawn", "grid", "metrics", "perspectives", "power", "rules", "statements", "tally", "verdicts",
 ]  # fmt: skip

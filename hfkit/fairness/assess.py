@@ -204,6 +204,8 @@ def _row(
         return evidence.row(name, value=value, n=n, verdict="cannot tell" if judged else "info", note=note, **place)
     verdict = verdict_of(low, high, margin=targets.margin, better=better) if judged else "info"
     note = settle(value, low, high, n=n, margin=targets.margin, better=better) if verdict == "cannot tell" else ""
+    if note and (low > 0 or high < 0):
+        note = f"a difference is shown, whether beyond the margin is not; {note}"
     return evidence.row(name, value=value, low=low, high=high, n=n, verdict=verdict, note=note, **place)
 
 
