@@ -252,6 +252,23 @@ def test_paired_change_covers(n, up, down):
     assert covered >= 0.93
 
 
+@pytest.mark.parametrize("level", [0.95, 0.999])
+@pytest.mark.parametrize(("n", "m"), [(5, 5), (6, 6), (10, 10), (14, 17), (5, 40)])
+def test_a_gap_covers_at_every_level(n, m, level):
+    """Exact over both binomials, near 0 and 1 too: MOVER alone stays at 0.93 there, whatever level is asked for."""
+    pairs = np.array([(k, j) for k in range(n + 1) for j in range(m + 1)])
+    sides = []
+    for column, size in enumerate((n, m)):
+        counts = np.zeros((1, len(pairs), 2, 3, 3), int)
+        counts[0, :, 1, 0, 0], counts[0, :, 1, 1, 1] = size - pairs[:, column], pairs[:, column]
+        sides.append(gaps.rates(effective.alone(counts), np.full((1, 1, 1), level)))
+    _, low, high = (v[0, :, 1] for v in gaps.between(*sides, gaps.difference).interval())
+    for p in (0.02, 0.03, 0.05, 0.1, 0.3, 0.5):
+        for q in (0.02, 0.5, 0.9, 0.95, 0.97, 0.98):
+            weight = binom.pmf(pairs[:, 0], n, p) * binom.pmf(pairs[:, 1], m, q)
+            assert weight[(low <= p - q + 1e-12) & (p - q - 1e-12 <= high)].sum() >= level - 0.02
+
+
 def test_answers_of_one_rater_count_as_one_where_they_are_alike():
     """20 raters, 10 identical answers each: 20 independent rows, not 200; a row analysis would be 3 times too sure."""
     rng = np.random.default_rng(7)
