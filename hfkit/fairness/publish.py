@@ -89,6 +89,17 @@ def shown(p: Perspective, attribute: int, *, min_group: int, suppress_below: int
     return Shown(why, rough)
 
 
+def coarse(table: pd.DataFrame, *, counts: list[str], values: list[str], round_to: int) -> pd.DataFrame:
+    """A table of measures that are no rates of a group (slices, rules of the vote), fit to be published.
+
+    `counts` are rounded, `values` (value, low, high, others) go outward in steps of 0.001. A base of 1 changes nothing.
+    """
+    if round_to == 1:
+        return table
+    rounded = {c: disclosure.round_counts(table[c].to_numpy(float), round_to) for c in counts}
+    return disclosure.outward(table.assign(**rounded), *values)
+
+
 def claims(p: Perspective, *, min_group: int = 10, suppress_below: int = 10, round_to: int = 5) -> pd.DataFrame:
     """Every count that the tables of one perspective are made of, as sums of cells for disclosure.attack.
 

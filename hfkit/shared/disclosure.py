@@ -128,6 +128,20 @@ def _coarse(given: Sequence[Floats], n: Floats, base: int) -> list[Floats]:
     return [np.asarray(np.round(v * step, 10) + 0.0, float) for v in whole]
 
 
+def outward(frame: pd.DataFrame, *columns: str, step: float = 0.001) -> pd.DataFrame:
+    """The same table with a value, its lower and its upper bound (columns, in this order) in whole steps.
+
+    The value goes to the nearest step, the lower bound down and the upper bound up, so that an interval never gets
+    narrower; a further column goes to the nearest. Missing stays missing.
+
+    >>> outward(pd.DataFrame({"value": [0.1234], "low": [0.1019], "high": [0.1401]}), "value", "low", "high").values
+    array([[0.123, 0.101, 0.141]])
+    """
+    how = {1: lambda v: np.floor(v + 1e-9), 2: lambda v: np.ceil(v - 1e-9)}
+    steps = {c: how.get(i, np.round)(frame[c].to_numpy(float) / step) for i, c in enumerate(columns)}
+    return frame.assign(**{c: np.round(v * step, 10) + 0.0 for c, v in steps.items()})
+
+
 def attack(
     tables: Sequence[pd.DataFrame], *, cells: pd.DataFrame | None = None, threshold: int = 10, base: int = 5
 ) -> pd.DataFrame:
