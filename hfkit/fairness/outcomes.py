@@ -1,7 +1,7 @@
 """Equitable outcomes: what do the decisions cost each group per served item, and who gains from the new model?
 
-A row costs `cost_false_alarm` where a model acts without the event, `cost_miss` where it does not act on it, else 0. The
-benefit of a row is the baseline's cost minus the candidate's, in points, higher is better. Both take few values, so
+A row costs `cost_false_alarm` where a model acts without the event, `cost_miss` where it does not act on it, else 0.
+The benefit of a row is the baseline's cost minus the candidate's, in points, higher is better. Both take few values, so
 their means follow from counts alone, and so do the bounds.
 """
 
@@ -19,7 +19,7 @@ from hfkit.fairness.assess import settle
 from hfkit.fairness.effective import Floats, _design
 from hfkit.fairness.gaps import _student
 from hfkit.fairness.rows import UNIT, Perspective
-from hfkit.fairness.terms import LEVEL, Bools, Measured, Terms, box, coarse, completed, withheld
+from hfkit.fairness.terms import LEVEL, OFF, Bools, Measured, Terms, box, coarse, completed, withheld
 from hfkit.shared import evidence, stats
 
 COLUMNS = [
@@ -86,7 +86,7 @@ def _nested(low: Floats, high: Floats) -> Floats:
 
 def outcomes(
     perspectives: list[Perspective], components: pd.DataFrame, population: pd.DataFrame, *,
-    margin: float | None = None, terms: Terms = Terms(),
+    margin: float | None = None, terms: Terms = OFF,
 ) -> Measured:  # fmt: skip
     """Does every group get its share of what the new model saves? One row a component and group, and evidence.
 

@@ -1,4 +1,4 @@
-"""On which terms groups are compared and shown: who stands in a table, what is withheld, what a rounded count allows."""
+"""On which terms groups are compared and shown: who stands in a table, what is withheld, what rounded counts allow."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ class Terms:
     suppress_below: int = 1
     round_to: int = 1
     intersections: Sequence[Sequence[str]] = ()
+
+
+OFF = Terms()
 
 
 @dataclass(frozen=True)
