@@ -17,9 +17,21 @@ import pandas as pd
 
 from hfkit.fairness.assess import settle
 from hfkit.fairness.effective import Floats, _design
-from hfkit.fairness.gaps import _student
 from hfkit.fairness.rows import UNIT, Perspective
-from hfkit.fairness.terms import LEVEL, OFF, Bools, Measured, Terms, box, coarse, completed, withheld
+from hfkit.fairness.terms import (
+    FEWEST,
+    LEVEL,
+    OFF,
+    Bools,
+    Measured,
+    Terms,
+    box,
+    coarse,
+    completed,
+    reach,
+    withheld,
+    worth,
+)
 from hfkit.shared import evidence, stats
 
 COLUMNS = [
@@ -27,7 +39,6 @@ COLUMNS = [
     "high", "gap", "gap_low", "gap_high", "verdict", "note",
 ]  # fmt: skip
 SPLIT = "groups that lose while another gains"
-_FEWEST = 5  # clusters of raters or items: fewer do not carry an interval
 _Row = dict[str, Any]
 
 
@@ -97,7 +108,8 @@ def outcomes(
     (Sidak 1967, JASA 62:626); costs hold one at a time. With a `margin` (points per item) a gap fails where all of it
     lies below -margin and passes where none of it does; None = info. Evidence row SPLIT fails where one group of an
     attribute surely loses (all of the benefit's interval below 0) while another surely gains, and passes where that
-    cannot be. Fewer than 5 clusters, no cost, no row: NaN with a note. See Terms for what is withheld and rounded.
+    cannot be. No cost, no row, or answers that rest on fewer than 3 raters of equal share: NaN with a note. See Terms
+    for what is withheld and rounded.
     """
     costs = components.set_index("component")[["cost_false_alarm", "cost_miss"]].astype(float)
     found: tuple[list[_Row], list[_Row]] = ([], [])
@@ -145,10 +157,9 @@ class _Rows:
         effect, confidence = 1.0, level
         if self.p.name != "served":
             one = np.ones((len(x), 1))
-            weight, df = _design(x[:, None], one, self.p.unit[rows], self.p.item[rows])
-            clusters = float(box(np.maximum(df[0] + 1, 0), base)[1])
-            effect = float(weight[0]) if clusters >= _FEWEST else 1.0
-            confidence = float(_student(np.array(clusters - 1), np.array(level))) if clusters >= _FEWEST else math.nan
+            unit, item = self.p.unit[rows], self.p.item[rows]
+            confidence = reach(worth(one[:, 0], unit, item), level, base)
+            effect = 1.0 if math.isnan(confidence) else float(_design(x[:, None], one, unit, item)[0][0])
         tails = (x[:, None] >= values[1:]).sum(axis=0)
         return level_mean(tails, len(x), values, effect=effect, level=confidence, base=base)
 
@@ -232,11 +243,11 @@ def _note(rows: _Rows, sides: tuple[Bools, Bools], means: tuple[Mean, Mean], mis
     elif math.isnan(means[0].value):
         said.append("undefined: no rows with a decision of both models")
     elif math.isnan(means[0].low):
-        said.append(f"no interval: fewer than {_FEWEST} raters or items")
+        said.append(f"no interval: the answers rest on too few raters ({FEWEST} of equal share are the least)")
     elif math.isnan(means[1].value):
         said.append("no gap: no such rows outside the group")
     elif math.isnan(means[1].low):
-        said.append(f"no interval of the gap: fewer than {_FEWEST} raters or items outside the group")
+        said.append(f"no interval of the gap: outside the group they rest on fewer than {FEWEST} raters of equal share")
     if missed > 0:
         said.append(f"{missed:.0f} rows without a score of both models are left out")
     return "; ".join(said)

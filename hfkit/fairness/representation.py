@@ -15,9 +15,22 @@ import numpy as np
 import pandas as pd
 
 from hfkit.fairness.effective import Floats, _design
-from hfkit.fairness.gaps import _student
 from hfkit.fairness.rows import UNIT, Ints
-from hfkit.fairness.terms import LEVEL, OFF, Bools, Cohort, Measured, Terms, box, cohorts, share, withheld
+from hfkit.fairness.terms import (
+    FEWEST,
+    LEVEL,
+    OFF,
+    Bools,
+    Cohort,
+    Measured,
+    Terms,
+    box,
+    cohorts,
+    reach,
+    share,
+    withheld,
+    worth,
+)  # fmt: skip
 from hfkit.shared import evidence, schema
 
 COLUMNS = [
@@ -25,7 +38,6 @@ COLUMNS = [
     "note",
 ]  # fmt: skip
 STAGES = ("served", "feedback", "training")
-_FEWEST = 5  # raters: fewer do not carry an interval of weighted answers
 _Row = dict[str, Any]
 
 
@@ -45,7 +57,7 @@ def representation(
     as known. The shares' bounds are exact (Clopper and Pearson 1934) on the effective number of rows: weights after
     Kish (1965), answers of one rater or item together. They hold together for all groups and stages of a component and
     perspective (Sidak 1967). With `min_ratio` above 0 a ratio is judged, higher is better; 0 = info. No row, no share
-    in the reference, or fewer than 5 raters for a weighted share: NaN with a note.
+    in the reference, or answers that rest on fewer than 3 raters of equal share: NaN with a note.
     """
     answers = judgements[judgements["weight"] > 0].sort_values("feedback_id")
     trained = _trained(predictions, rows)
@@ -114,22 +126,21 @@ class _Stage:
         return len(np.unique(self.unit[here & inside])), len(np.unique(self.unit[here & ~inside]))
 
     def size(self, g: int) -> tuple[float, float, float, float]:
-        """(numerator, denominator, design effect against the denominator, degrees of freedom) of a group's share."""
+        """(numerator, denominator, design effect against the denominator, clusters) of a group's share."""
         here = (self.weight > 0) & (self.among | (self.cohort.code == g))
         w, inside = self.weight[here], (self.cohort.code[here] == g).astype(float)
         total, k = float(w.sum()), float(w @ inside)
         if not len(w):
             return k, total, 1.0, math.inf
         unit, item = self.unit[here], self.item[here]
-        by_unit = np.bincount(np.unique(unit, return_inverse=True)[1], weights=w)
-        effective, p = total**2 / float(by_unit @ by_unit), k / total
-        together, df = np.ones(1), np.array([math.inf])
-        if len(by_unit) < len(w):
-            together, df = _design((w * inside)[:, None], w[:, None], unit, item)
+        effective, p, together, clusters = worth(w, unit), k / total, 1.0, math.inf
+        if len(np.unique(unit)) < len(w):
+            clusters = worth(w, unit, item)
+            together = float(_design((w * inside)[:, None], w[:, None], unit, item)[0][0])
         alone = float(((w * (inside - p)) ** 2).sum())
         if alone > 0:
-            effective = min(effective, p * (1 - p) * total**2 / (alone * float(together[0])))
-        return k, total, total / effective, float(df[0])
+            effective = min(effective, p * (1 - p) * total**2 / (alone * together))
+        return k, total, total / effective, clusters
 
 
 def _served(own: pd.DataFrame, population: pd.DataFrame, terms: Terms) -> Iterator[_Stage]:
@@ -206,10 +217,9 @@ def _told(component: str, stages: list[_Stage], min_ratio: float, terms: Terms) 
 
 def _row(s: _Stage, g: int, level: float, min_ratio: float, base: int) -> _Row:
     """One group at one stage, from rounded counts."""
-    k, n, effect, df = s.size(g)
+    k, n, effect, clusters = s.size(g)
     whole = s.stage != "training"
-    clusters = math.inf if math.isinf(df) else float(box(df + 1, base)[1])
-    confidence = float(_student(np.array(clusters - 1), np.array(level))) if clusters >= _FEWEST else math.nan
+    confidence = reach(clusters, level, base)
     value, low, high = (
         float(v) for v in share(k, n, effect=np.array(effect), level=confidence, base=base, whole=whole)
     )
@@ -222,13 +232,13 @@ def _row(s: _Stage, g: int, level: float, min_ratio: float, base: int) -> _Row:
     return {
         "numerator": float(box(k, base, whole=whole)[0]), "denominator": float(box(n, base, whole=whole)[0]),
         "share": value, "reference": reference, "ratio": ratio[0], "low": ratio[1], "high": ratio[2],
-        "verdict": verdict, "note": _note(s, (n, value, low, clusters), reference, known),
+        "verdict": verdict, "note": _note(s, (n, value, low, confidence), reference, known),
     }  # fmt: skip
 
 
 def _note(s: _Stage, found: tuple[float, float, float, float], reference: float, known: bool) -> str:
     """Why something is undefined."""
-    n, value, low, clusters = found
+    n, value, low, confidence = found
     if not n > 0:
         return f"undefined: nobody with a group is in the {s.stage}" if s.stage != "served" else "nobody states a group"
     if not s.judged:
@@ -237,8 +247,8 @@ def _note(s: _Stage, found: tuple[float, float, float, float], reference: float,
         return "no share of it among the people served"
     if not known:
         return "undefined: nobody of it among the people served"
-    if clusters < _FEWEST:
-        return f"no interval: fewer than {_FEWEST} raters or items"
+    if math.isnan(confidence):
+        return f"no interval: the answers rest on too few raters ({FEWEST} of equal share are the least)"
     if math.isnan(value):
         return "too near 0 % or 100 % to give a number: bounds only" if not math.isnan(low) else "too few to show"
     return ""

@@ -11,10 +11,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from hfkit.fairness.effective import Floats
+from hfkit.fairness.gaps import _student
 from hfkit.fairness.rows import Ints, Perspective, _words
 from hfkit.shared import disclosure, groups, schema, stats
 
 LEVEL = 0.95
+FEWEST = 3  # clusters (see worth): fewer do not carry an interval
 Bools = npt.NDArray[np.bool_]
 
 
@@ -114,6 +116,31 @@ def withheld(inside: Ints, outside: Ints, terms: Terms, unit: str) -> tuple[Bool
     alone = (inside > 0) & (outside > 0) & (outside < least)
     notes = [n or (f"fewer than {least} {unit} outside of it" if a else "") for n, a in zip(notes, alone, strict=True)]
     return np.array([bool(n) for n in notes]), notes
+
+
+def worth(weight: Floats, *clusters: Ints) -> float:
+    """As how many equal clusters do these rows count, by the kind of cluster that counts least? At most their number.
+
+    (sum of weights)^2 / sum of squares (Kish 1965); a few that hold most of the rows leave few degrees of freedom
+    (Carter, Schnepel and Steigerwald 2017, REStat 99:698). No rows: 0.
+
+    >>> round(worth(np.ones(12), np.repeat([0, 1, 2], [10, 1, 1])), 2)
+    1.41
+    """
+    if not len(weight):
+        return 0.0
+    sums = [np.bincount(np.unique(c, return_inverse=True)[1], weights=weight) for c in clusters]
+    return float(min(s.sum() ** 2 / (s @ s) for s in sums))
+
+
+def reach(clusters: float, level: float, base: int) -> float:
+    """The confidence level at which normal bounds reach as far as Student's for so many clusters; NaN for fewer than 3.
+
+    >>> round(reach(10, 0.95, 1), 4), reach(2.9, 0.95, 1), reach(float("inf"), 0.95, 5)
+    (0.9763, nan, 0.95)
+    """
+    least = float(box(clusters, base, whole=False)[1]) if np.isfinite(clusters) else clusters
+    return float(_student(np.array(least - 1), np.array(level))) if least >= FEWEST else float("nan")
 
 
 def box(x: npt.ArrayLike, base: int, *, whole: bool = True) -> tuple[Floats, Floats, Floats]:
