@@ -138,6 +138,7 @@ class _Rows:
 
     @classmethod
     def of(cls, p: Perspective, c: int, alarm: float, miss: float) -> _Rows:
+        """The rows of component c, with what a false alarm and a miss cost."""
         here = p.component == c
         wrong = np.where(p.y[:, None] == 1, (p.decisions == 0) * miss, (p.decisions == 1) * alarm)
         points = np.column_stack([wrong, wrong[:, 0] - wrong[:, 1]])
@@ -147,6 +148,7 @@ class _Rows:
         return cls(p, p.components[c], here, use, points, (own, own, np.array([-large, -small, 0.0, small, large])))
 
     def persons(self, rows: Bools) -> int:
+        """Distinct items (served) or raters (rater)."""
         return len(np.unique(self.p.unit[rows]))
 
     def mean(self, rows: Bools, statistic: int, level: float, base: int) -> Mean:

@@ -7,37 +7,20 @@ group's own share, below 1 it counts less than it is served.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from hfkit.fairness.effective import Floats, _design
-from hfkit.fairness.rows import UNIT, Ints
-from hfkit.fairness.terms import (
-    FEWEST,
-    LEVEL,
-    OFF,
-    Bools,
-    Cohort,
-    Measured,
-    Terms,
-    box,
-    cohorts,
-    reach,
-    share,
-    withheld,
-    worth,
-)  # fmt: skip
+from hfkit.fairness.rows import UNIT
+from hfkit.fairness.stages import STAGES, Stage, raters, served
+from hfkit.fairness.terms import FEWEST, LEVEL, OFF, Measured, Terms, box, reach, share, withheld
 from hfkit.shared import evidence, schema
 
 COLUMNS = [
     "component", "group", "stage", "numerator", "denominator", "share", "reference", "ratio", "low", "high", "verdict",
     "note",
 ]  # fmt: skip
-STAGES = ("served", "feedback", "training")
 _Row = dict[str, Any]
 
 
@@ -75,7 +58,7 @@ def representation(
     for component in sorted(set(every["component"])):
         own = every[every["component"] == component].reset_index(drop=True)
         voices = said[said["component"] == component].reset_index(drop=True)
-        parts = [*_served(own, population, terms), *_raters(voices, own, population, terms)]
+        parts = [*served(own, population, terms), *raters(voices, own, population, terms)]
         for name in UNIT:
             out += _told(component, [p for p in parts if p.cohort.name.startswith(name + ".")], min_ratio, terms)
     note = "" if rows is not None else "every row of the train split counted once: prioritize.rows is not given"
@@ -103,98 +86,11 @@ def _shared(answers: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
     return out.sort_values("feedback_id", ignore_index=True)
 
 
-@dataclass(frozen=True)
-class _Stage:
-    """One attribute at one stage: each row's weight, its rater or item, and the share each group has served.
-
-    `among` are the rows the denominator is made of; `reference` (value, least, most) by group.
-    """
-
-    cohort: Cohort
-    stage: str
-    weight: Floats
-    among: Bools
-    unit: Ints
-    item: Ints
-    reference: tuple[Floats, Floats, Floats]
-    judged: bool
-
-    def persons(self, g: int) -> tuple[int, int]:
-        """Distinct persons in the group and outside of it with a row that counts."""
-        here = (self.weight > 0) & (self.among | (self.cohort.code == g))
-        inside = self.cohort.code == g
-        return len(np.unique(self.unit[here & inside])), len(np.unique(self.unit[here & ~inside]))
-
-    def size(self, g: int) -> tuple[float, float, float, float]:
-        """(numerator, denominator, design effect against the denominator, clusters) of a group's share."""
-        here = (self.weight > 0) & (self.among | (self.cohort.code == g))
-        w, inside = self.weight[here], (self.cohort.code[here] == g).astype(float)
-        total, k = float(w.sum()), float(w @ inside)
-        if not len(w):
-            return k, total, 1.0, math.inf
-        unit, item = self.unit[here], self.item[here]
-        effective, p, together, clusters = worth(w, unit), k / total, 1.0, math.inf
-        if len(np.unique(unit)) < len(w):
-            clusters = worth(w, unit, item)
-            together = float(_design((w * inside)[:, None], w[:, None], unit, item)[0][0])
-        alone = float(((w * (inside - p)) ** 2).sum())
-        if alone > 0:
-            effective = min(effective, p * (1 - p) * total**2 / (alone * together))
-        return k, total, total / effective, clusters
-
-
-def _served(own: pd.DataFrame, population: pd.DataFrame, terms: Terms) -> Iterator[_Stage]:
-    """Items of one component, at every stage."""
-    rows = np.arange(len(own))
-    for cohort in cohorts(own, "served", population, terms.intersections):
-        reference, among, declared = _reference(cohort, cohort, population, terms)
-        for stage in STAGES:
-            weight = np.ones(len(own)) if stage == "served" else own[stage].to_numpy(float)
-            judged = declared or stage != "served"
-            yield _Stage(cohort, stage, weight, among, rows, rows, reference, judged)
-
-
-def _raters(voices: pd.DataFrame, own: pd.DataFrame, population: pd.DataFrame, terms: Terms) -> Iterator[_Stage]:
-    """Raters in the feedback, their answers' weight in training."""
-    served = {c.name.partition(".")[2]: c for c in cohorts(own, "served", population, terms.intersections)}
-    unit, item = (pd.factorize(voices[c], sort=True)[0].astype(np.int64) for c in ("unit", "item_id"))
-    first = ~voices.duplicated("unit").to_numpy()
-    for cohort in cohorts(voices, "rater", population, terms.intersections):
-        reference, among, _ = _reference(cohort, served.get(cohort.name.partition(".")[2]), population, terms)
-        yield _Stage(cohort, "feedback", first.astype(float), among, unit, unit, reference, True)
-        yield _Stage(cohort, "training", voices["training"].to_numpy(float), among, unit, item, reference, True)
-
-
-def _reference(
-    cohort: Cohort, served: Cohort | None, population: pd.DataFrame, terms: Terms
-) -> tuple[tuple[Floats, Floats, Floats], Bools, bool]:
-    """The share each group has among the people served, which rows are compared with it, and is it the population's?"""
-    attribute = cohort.name.partition(".")[2]
-    listed = population[population["cohort"] == attribute]
-    names = [g.partition(".")[2] for g in cohort.groups]
-    missing = np.array([schema.NOT_STATED in n for n in names])
-    if len(listed):
-        known = dict(zip(attribute + "=" + listed["group"], listed["share"].astype(float), strict=True))
-        value = np.array([known.get(n, math.nan) for n in names], float)
-        blank = missing & np.isnan(value)
-        return (value, value, value), ~blank[cohort.code], True
-    unknown = np.full(len(names), math.nan)
-    everyone = np.ones(len(cohort.code), bool)
-    if served is None or not len(served.code):
-        return (unknown, unknown, unknown), everyone, False
-    size = np.bincount(served.code, minlength=len(served.groups))
-    count = dict(zip([g.partition(".")[2] for g in served.groups], size, strict=True))
-    shown, least, most = box([count.get(n, 0) for n in names], terms.round_to)
-    total = box(len(served.code), terms.round_to)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return (shown / total[0], least / total[2], most / total[1]), everyone, False
-
-
-def _told(component: str, stages: list[_Stage], min_ratio: float, terms: Terms) -> list[_Row]:
+def _told(component: str, stages: list[Stage], min_ratio: float, terms: Terms) -> list[_Row]:
     """The rows of the table of one component and perspective; groups in order, stages within."""
     hidden = []
     for s in stages:
-        persons = np.array([s.persons(g) for g in range(len(s.cohort.groups))], np.int64).reshape(-1, 2)
+        persons = s.persons()
         unit = UNIT[s.cohort.name.partition(".")[0]]
         hidden.append(withheld(persons[:, 0], persons[:, 1], terms, unit))
     family = 0
@@ -215,11 +111,11 @@ def _told(component: str, stages: list[_Stage], min_ratio: float, terms: Terms) 
     return [out[i] for i in order]
 
 
-def _row(s: _Stage, g: int, level: float, min_ratio: float, base: int) -> _Row:
+def _row(s: Stage, g: int, level: float, min_ratio: float, base: int) -> _Row:
     """One group at one stage, from rounded counts."""
-    k, n, effect, clusters = s.size(g)
+    k, n, effect = s.pool(g).size(g)
     whole = s.stage != "training"
-    confidence = reach(clusters, level, base)
+    confidence = reach(s.pool(g).clusters, level, base)
     value, low, high = (
         float(v) for v in share(k, n, effect=np.array(effect), level=confidence, base=base, whole=whole)
     )
@@ -236,7 +132,7 @@ def _row(s: _Stage, g: int, level: float, min_ratio: float, base: int) -> _Row:
     }  # fmt: skip
 
 
-def _note(s: _Stage, found: tuple[float, float, float, float], reference: float, known: bool) -> str:
+def _note(s: Stage, found: tuple[float, float, float, float], reference: float, known: bool) -> str:
     """Why something is undefined."""
     n, value, low, confidence = found
     if not n > 0:
