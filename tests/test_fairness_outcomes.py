@@ -13,6 +13,8 @@ from hfkit import fairness
 from hfkit.fairness.consistency import BEYOND, SIGNED, pairs
 from hfkit.fairness.consistency import _student as consistency_bounds
 from hfkit.fairness.outcomes import SPLIT, level_mean
+from hfkit.fairness.stages import Pool
+from hfkit.fairness.terms import share as shares
 
 COMPONENTS = pd.DataFrame({
     "component": ["safety"], "event": ["harm"], "threshold": [0.5], "cost_false_alarm": [1.0], "cost_miss": [3.0],
@@ -171,6 +173,23 @@ def test_the_share_in_training_covers_with_uneven_raters(raters, share):
         row = pick(out.table, group="rater.g=x", stage="training") if (voice == "x").any() else None
         hits += row is None or row["low"] <= 1 <= row["high"]
     assert hits / runs >= 0.93
+
+
+@pytest.mark.parametrize(
+    ("n", "share"), [(5, 0.02), (5, 0.5), (5, 0.98), (10, 0.5), (30, 0.1), (100, 0.02), (100, 0.5)]
+)
+@pytest.mark.parametrize("heavy", [1.0, 3.0])
+def test_the_weighted_share_covers_also_where_weight_goes_with_the_group(n, share, heavy):
+    rng, hits, rows = np.random.default_rng(n), 0, np.arange(n)
+    others = 0.8 + 0.2 * heavy  # some outside are as heavy: nobody unseen is heavier than the heaviest seen
+    truth = heavy * share / (heavy * share + others * (1 - share))
+    for _ in range(300):
+        inside = (rng.random(n) < share).astype(int)
+        weight = np.where((inside == 1) | (rng.random(n) < 0.2), heavy, 1.0) * rng.uniform(0.5, 1.5, n)
+        k, total, effect = Pool.of(weight > 0, weight, inside, rows, rows).size(1)
+        _, low, high = shares(k, total, effect=np.array(effect), level=0.95, base=1, whole=False)
+        hits += low <= truth <= high
+    assert hits / 300 >= 0.93
 
 
 # outcomes
@@ -484,6 +503,16 @@ def test_small_groups_are_withheld_and_one_more():
         assert rows.loc["served.g=b", "note"] == "withheld so that a smaller group cannot be worked out"
         shown = found.evidence[found.evidence["group"].isin(["served.g=b", "served.g=c"])]
         assert shown["value"].isna().all()
+
+
+def test_a_withheld_group_is_withheld_at_every_stage():
+    """Also where nobody of it is trained on, and where its share would be somebody's reference."""
+    made = world(["a"] * 60 + ["b"] * 20 + ["c"] * 4, split=["train"] * 70 + ["test"] * 14)
+    made["judgements"]["rater.g"] = made["judgements"]["served.g"]
+    out = represented(made, terms=fairness.Terms(10, 5)).table
+    lost = out[out["group"].isin(["served.g=b", "served.g=c"])]
+    assert lost[["numerator", "share", "reference", "ratio", "low"]].isna().all(axis=None)
+    assert out.loc[out["group"].isin(["rater.g=b", "rater.g=c"]), "reference"].isna().all()
 
 
 def test_intersections_stand_in_all_tables():

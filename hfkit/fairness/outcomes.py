@@ -115,9 +115,8 @@ def outcomes(
     found: tuple[list[_Row], list[_Row]] = ([], [])
     for p in completed(perspectives, population):
         for c, component in enumerate(p.components):
-            if (p.component == c).any():
-                rows = _Rows.of(p, c, *(float(v) for v in costs.loc[component]))
-                _component(found, rows, margin, terms)
+            rows = _Rows.of(p, c, *(float(v) for v in costs.loc[component]))
+            _component(found, rows, margin, terms)
     if not found[1]:
         note = "no test row carries a cohort column (items.cohort.* or raters.cohort.*): nobody can be compared"
         found[1].append(evidence.row("benefit per item", value=math.nan, n=0, better="higher", verdict="cannot tell",

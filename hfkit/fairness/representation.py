@@ -14,7 +14,7 @@ import pandas as pd
 
 from hfkit.fairness.rows import UNIT
 from hfkit.fairness.stages import STAGES, Stage, raters, served
-from hfkit.fairness.terms import FEWEST, LEVEL, OFF, Measured, Terms, box, reach, share, withheld
+from hfkit.fairness.terms import FEWEST, LEVEL, OFF, Bools, Measured, Terms, box, reach, share, withheld
 from hfkit.shared import evidence, schema
 
 COLUMNS = [
@@ -88,11 +88,15 @@ def _shared(answers: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
 
 def _told(component: str, stages: list[Stage], min_ratio: float, terms: Terms) -> list[_Row]:
     """The rows of the table of one component and perspective; groups in order, stages within."""
-    hidden = []
-    for s in stages:
+    hidden: list[tuple[Bools, list[str]]] = []
+    for i, s in enumerate(stages):
         persons = s.persons()
         unit = UNIT[s.cohort.name.partition(".")[0]]
-        hidden.append(withheld(persons[:, 0], persons[:, 1], terms, unit))
+        hide, notes = withheld(persons[:, 0], persons[:, 1], terms, unit)
+        if i and stages[i - 1].cohort is s.cohort:  # a group withheld before is withheld from then on
+            notes = [a or b for a, b in zip(hidden[-1][1], notes, strict=True)]
+            hide = hide | hidden[-1][0]
+        hidden.append((hide, notes))
     family = 0
     for s, (hide, _) in zip(stages, hidden, strict=True):
         shown = int(((s.reference[0] > 0) & ~hide).sum()) if s.judged else 0

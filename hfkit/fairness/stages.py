@@ -12,9 +12,10 @@ import pandas as pd
 from hfkit.fairness.effective import Floats, _design
 from hfkit.fairness.rows import Ints
 from hfkit.fairness.terms import Bools, Cohort, Terms, box, cohorts, worth
-from hfkit.shared import schema
+from hfkit.shared import groups, schema
 
 STAGES = ("served", "feedback", "training")
+FEW = 10  # persons of a group, or outside of it, from whom its weights can be told
 
 
 @dataclass(frozen=True)
@@ -27,24 +28,31 @@ class Pool:
     item: Ints
     effective: float
     clusters: float
+    heaviest: float
 
     @classmethod
     def of(cls, use: Bools, weight: Floats, code: Ints, unit: Ints, item: Ints) -> Pool:
         """The rows in use; where every row is a unit of its own, no clusters stand between it and the truth."""
         w, unit, item = weight[use], unit[use], item[use]
-        alone = len(np.unique(unit)) == len(w)
-        return cls(w, code[use], unit, item, worth(w, unit), math.inf if alone else worth(w, unit, item))
+        person = np.unique(unit, return_inverse=True)[1]
+        heaviest = float(np.bincount(person, weights=w).max(initial=0.0))
+        clusters = math.inf if person.max(initial=-1) + 1 == len(w) else worth(w, unit, item)
+        return cls(w, code[use], unit, item, worth(w, unit), clusters, heaviest)
 
-    def persons(self, groups: int) -> Ints:
+    def persons(self, many: int) -> Ints:
         """Distinct persons in each group and outside of it, two columns."""
-        pairs = np.unique(self.unit * groups + self.code)
-        inside = np.bincount(pairs % groups, minlength=groups)
-        person, first, many = np.unique(pairs // groups, return_index=True, return_counts=True)
-        only = np.bincount(pairs[first][many == 1] % groups, minlength=groups)  # who is in two is outside of each too
+        pairs = np.unique(self.unit * many + self.code)
+        inside = np.bincount(pairs % many, minlength=many)
+        person, first, times = np.unique(pairs // many, return_index=True, return_counts=True)
+        only = np.bincount(pairs[first][times == 1] % many, minlength=many)  # who is in two is outside of each too
         return np.column_stack([inside, len(person) - only]).astype(np.int64)
 
     def size(self, g: int) -> tuple[float, float, float]:
-        """(numerator, denominator, design effect against the denominator) of a group's share."""
+        """(numerator, denominator, design effect against the denominator) of a group's share.
+
+        The few persons seen of a small group do not tell how heavy the unseen ones are: below FEW on either side all
+        count as heavy as the heaviest seen of all, and it is taken that nobody unseen is heavier.
+        """
         w, inside = self.weight, (self.code == g).astype(float)
         total, k, together = float(w.sum()), float(w @ inside), 1.0
         if not len(w):
@@ -52,6 +60,9 @@ class Pool:
         if math.isfinite(self.clusters):
             together = float(_design((w * inside)[:, None], w[:, None], self.unit, self.item)[0][0])
         effective, p = self.effective, k / total
+        here = self.code == g
+        if min(len(np.unique(self.unit[here])), len(np.unique(self.unit[~here]))) < FEW:
+            effective = min(effective, total / self.heaviest)
         alone = float(((w * (inside - p)) ** 2).sum())
         if alone > 0:
             effective = min(effective, p * (1 - p) * total**2 / (alone * together))
@@ -140,9 +151,10 @@ def _reference(cohort: Cohort, served: Cohort | None, population: pd.DataFrame, 
     if served is None or not len(served.code):
         unknown = np.full(len(names), math.nan)
         return Reference((unknown, unknown, unknown), nobody, False)
-    size = np.bincount(served.code, minlength=len(served.groups))
+    size = np.bincount(served.code, minlength=len(served.groups)).astype(float)
+    size[groups.withheld(size, terms.suppress_below)] = math.nan
     count = dict(zip([g.partition(".")[2] for g in served.groups], size, strict=True))
-    shown, least, most = box([count.get(n, 0) for n in names], terms.round_to)
+    shown, least, most = box([count.get(n, 0.0) for n in names], terms.round_to)
     total = box(len(served.code), terms.round_to)
     with np.errstate(divide="ignore", invalid="ignore"):
         return Reference((shown / total[0], least / total[2], most / total[1]), nobody, False)

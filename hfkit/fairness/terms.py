@@ -115,7 +115,7 @@ def withheld(inside: Ints, outside: Ints, terms: Terms, unit: str) -> tuple[Bool
     notes = [str(n) for n in groups.why(inside, least, unit)]
     alone = (inside > 0) & (outside > 0) & (outside < least)
     notes = [n or (f"fewer than {least} {unit} outside of it" if a else "") for n, a in zip(notes, alone, strict=True)]
-    return np.array([bool(n) for n in notes]), notes
+    return np.array([bool(n) for n in notes], bool), notes
 
 
 def worth(weight: Floats, *clusters: Ints) -> float:
