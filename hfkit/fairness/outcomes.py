@@ -181,7 +181,8 @@ def _component(found: tuple[list[_Row], list[_Row]], rows: _Rows, margin: float 
         for g, group in enumerate(p.groups[a]):
             at = {"component": rows.component, "group": group}
             if hide[g]:
-                found[0].append({**dict.fromkeys(COLUMNS, math.nan), **at, "verdict": "info", "note": notes[g]})
+                lost = {"verdict": _verdict(UNKNOWN, margin), "note": notes[g]}
+                found[0].append({**dict.fromkeys(COLUMNS, math.nan), **at, **lost})
                 found[1].extend(_told(at, (UNKNOWN,) * 4, 0, ("info", f"{notes[g]}: not shown"), margin))
                 continue
             row, means = _group(rows, p.member[a] == g, level, terms.round_to)
