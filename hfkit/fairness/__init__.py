@@ -16,10 +16,10 @@ from hfkit.fairness.reading import answer, drawn, grid, metrics, tally, verdicts
 from hfkit.fairness.representation import representation
 from hfkit.fairness.rows import MEASURES, MODELS, Perspective, perspectives
 from hfkit.fairness.slices import Search, blind_spots, cases
-from hfkit.fairness.terms import Measured, Terms
+from hfkit.fairness.terms import Measured, Terms, completed
 
 __all__ = [
     "MEASURES", "MODELS", "Assessment", "Measured", "Perspective", "Search", "Terms", "answer", "assess", "attacked",
-    "blind_spots", "cases", "coarse", "consistency", "deciders", "drawn", "grid", "metrics", "outcomes", "perspectives",
-    "power", "representation", "rules", "statements", "tally", "verdicts",
+    "blind_spots", "cases", "coarse", "completed", "consistency", "deciders", "drawn", "grid", "metrics", "outcomes",
+    "perspectives", "power", "representation", "rules", "statements", "tally", "verdicts",
 ]  # fmt: skip
