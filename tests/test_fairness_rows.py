@@ -56,3 +56,11 @@ def test_an_attribute_without_groups_has_no_counts():
     counts, units = cells(perspective(np.random.default_rng(0), 0, groups=0), 0)
     assert counts.shape == (3, 0, 2, 3, 3)
     assert units.shape == (3, 0)
+
+
+@pytest.mark.parametrize("lead", [(), (1,), (0,), (2, 0), (7, 3, 4)])
+def test_fractions_are_the_masks_summed_over_the_cells(lead):
+    counts = np.random.default_rng(0).integers(0, 10**9, (*lead, 2, 3, 3))
+    for got, mask in zip(rows.fractions(counts), (rows.TOP, rows.BOTTOM), strict=True):
+        assert got.dtype == np.int64
+        np.testing.assert_array_equal(got, np.tensordot(counts, mask, axes=([-3, -2, -1], [1, 2, 3])))

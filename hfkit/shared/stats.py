@@ -39,9 +39,8 @@ def wilson(k: npt.ArrayLike, n: npt.ArrayLike, level: float = 0.95) -> tuple[Any
         half = np.sqrt(z2) / (1 + z2 / size) * np.sqrt(np.maximum(p * (1 - p), 0) / size + z2 / (4 * size**2))
         low, high = np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)
     # rounding must not lift the bound at the ends of the scale
-    return np.where(k == 0, np.where(n > 0, 0.0, np.nan), low)[()], np.where(
-        k == n, np.where(n > 0, 1.0, np.nan), high
-    )[()]
+    low, high = np.where(k == 0, 0.0, low), np.where(k == n, 1.0, high)
+    return np.where(n > 0, low, np.nan)[()], np.where(n > 0, high, np.nan)[()]
 
 
 def exact(k: npt.ArrayLike, n: npt.ArrayLike, level: npt.ArrayLike = 0.95) -> tuple[Any, Any]:
@@ -178,7 +177,8 @@ def percentile_interval(draws: npt.ArrayLike, *, units: int, level: float = 0.95
     tail = float(ndtr(-math.sqrt(units / (units - 1)) * stdtrit(units - 1, 0.5 + level / 2)))
     usable = np.mean(~np.isnan(draws), axis=0) > 0.5
     filled = np.where(usable, draws, 0.0)
-    low, high = np.nanquantile(filled, [tail, 1 - tail], axis=0)
+    quantile = np.nanquantile if np.isnan(filled).any() else np.quantile  # the same values, several times faster
+    low, high = quantile(filled, [tail, 1 - tail], axis=0)
     return np.where(usable, low, np.nan)[()], np.where(usable, high, np.nan)[()]
 
 
