@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hfkit import fairness
 from hfkit.fairness import rows
-from hfkit.fairness.rows import Perspective, cells
+from hfkit.fairness.rows import MEASURES, MODELS, Perspective, cells
+from hfkit.shared.errors import NothingLeft, ParamError
 
 
 def perspective(rng, n, *, components=3, groups=5, units=20, kind=np.int64):
@@ -64,3 +66,60 @@ def test_fractions_are_the_masks_summed_over_the_cells(lead):
     for got, mask in zip(rows.fractions(counts), (rows.TOP, rows.BOTTOM), strict=True):
         assert got.dtype == np.int64
         np.testing.assert_array_equal(got, np.tensordot(counts, mask, axes=([-3, -2, -1], [1, 2, 3])))
+
+
+def test_fairlearn_says_the_same_of_the_same_rows():
+    """Every rate of every group, component and model where both are defined; where ours is not, fairlearn says 0."""
+    compared, undefined = 0, 0
+    for n in (8, 40, 3_000):
+        p = perspective(np.random.default_rng(n), n, groups=6)
+        top, bottom = rows.fractions(cells(p, 0)[0])
+        for c, m in np.ndindex(len(p.components), len(MODELS)):
+            frame = fairness.metric_frame(p, "g", p.components[c], MODELS[m])
+            for g, name in enumerate(p.groups[0]):
+                for s, measure in enumerate(MEASURES):
+                    own = top[c, g, 5 * m + s], bottom[c, g, 5 * m + s]
+                    if name not in frame.by_group.index:
+                        assert own == (0, 0)
+                    elif own[1]:
+                        assert frame.by_group.loc[name, measure] == pytest.approx(own[0] / own[1], abs=1e-12)
+                        compared += 1
+                    else:
+                        assert frame.by_group.loc[name, measure] == 0.0
+                        undefined += 1
+            rates = frame.by_group
+            for a, b in (("true positive rate", "false negative rate"), ("false positive rate", "true negative rate")):
+                assert set((rates[a] + rates[b]).round(12)) <= {0.0, 1.0}
+    assert compared > 300
+    assert undefined > 30
+
+
+def test_fairlearn_gets_the_rows_that_assess_has():
+    """From tables, through `perspectives`: the values of the room's page, as a user would check them."""
+    rng = np.random.default_rng(0)
+    ids = [f"i{k}" for k in range(300)]
+    components = pd.DataFrame({"component": ["safety"], "threshold": [0.5]})
+    labels = pd.DataFrame({"item_id": ids, "component": "safety", "label": rng.integers(0, 2, 300)})
+    language = rng.choice(np.array(["de", "en", None], object), 300)
+    judgements = labels.assign(feedback_id=ids, rater_id=ids, weight=1.0, **{"served.language": language})
+    candidate = rng.random(300)
+    baseline = np.where(rng.random(300) < 0.1, np.nan, rng.random(300))
+    predictions = labels[["item_id", "component"]].assign(split="test", baseline=baseline, candidate=candidate)
+    served = fairness.perspectives(components, judgements, labels, predictions, intersections=[])[0]
+    out = fairness.assess([served]).groups
+    for model in MODELS:
+        peer = fairness.metric_frame(served, "served.language", "safety", model).by_group
+        own = out[out["model"] == model].pivot(index="group", columns="measure", values="value")
+        assert list(peer.index) == ["served.language=de", "served.language=en", "served.language=not stated"]
+        np.testing.assert_allclose(peer[list(MEASURES)], own.loc[peer.index, list(MEASURES)], atol=1e-12)
+
+
+def test_fairlearn_is_asked_for_what_there_is():
+    p = perspective(np.random.default_rng(0), 30)
+    one = perspective(np.random.default_rng(0), 30, groups=1)
+    assert (fairness.metric_frame(one, "g", "c0", "candidate").difference() == 0.0).all()  # as documented
+    for names in (("h", "c0", "candidate"), ("g", "c9", "candidate"), ("g", "c0", "best")):
+        with pytest.raises(ParamError, match="found"):
+            fairness.metric_frame(p, *names)
+    with pytest.raises(NothingLeft, match="a row with a decision"):
+        fairness.metric_frame(perspective(np.random.default_rng(0), 0), "g", "c0", "candidate")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from hfkit.fairness.assess import Assessment, assess
 from hfkit.fairness.deciders import deciders
 from hfkit.fairness.disagreement import rules, statements
+from hfkit.fairness.peer import metric_frame
 from hfkit.fairness.power import power
 from hfkit.fairness.publish import attacked, published
 from hfkit.fairness.reading import answer, drawn, metrics, tally, verdicts
@@ -16,5 +17,6 @@ from hfkit.fairness.slices import Search, blind_spots, cases
 
 __all__ = [
     "MEASURES", "MODELS", "Assessment", "Perspective", "Search", "answer", "assess", "attacked", "blind_spots", "cases",
-    "deciders", "drawn", "metrics", "perspectives", "power", "published", "rules", "statements", "tally", "verdicts",
+    "deciders", "drawn", "metric_frame", "metrics", "perspectives", "power", "published", "rules", "statements",
+    "tally", "verdicts",
 ]  # fmt: skip
