@@ -21,6 +21,6 @@ from hfkit.fairness.terms import Measured, Terms, completed
 
 __all__ = [
     "MEASURES", "MODELS", "Assessment", "Measured", "Perspective", "Search", "Terms", "answer", "assess", "attacked",
-    "blind_spots", "cases", "coarse", "completed", "consistency", "deciders", "drawn", "grid", "metric_frame", "metrics",
-    "outcomes", "perspectives", "power", "representation", "rules", "statements", "tally", "verdicts",
+    "blind_spots", "cases", "coarse", "completed", "consistency", "deciders", "drawn", "grid", "metric_frame",
+    "metrics", "outcomes", "perspectives", "power", "representation", "rules", "statements", "tally", "verdicts",
 ]  # fmt: skip
