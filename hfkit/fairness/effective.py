@@ -161,16 +161,22 @@ def _design(top: Floats, bottom: Floats, unit: Ints, item: Ints) -> tuple[Floats
     with np.errstate(divide="ignore", invalid="ignore"):
         residual = np.nan_to_num(top - top.sum(axis=0) / n * bottom)
         alone = (residual**2).sum(axis=0)
-        by_unit, raters = _clustered(residual, bottom, unit)
-        by_item, items = _clustered(residual, bottom, item)
+        by_unit, raters, some = _clustered(residual, bottom, unit)
+        by_item, _, others = _clustered(residual, bottom, item)
         effect = np.where(alone > 1e-12, (by_unit + by_item - alone) / alone, n / raters)
-    return np.fmax(effect, 1.0), np.minimum(raters, items) - 1.0
+    return np.fmax(effect, 1.0), np.minimum(some, others) - 1.0
 
 
-def _clustered(residual: Floats, bottom: Floats, cluster: Ints) -> tuple[Floats, Floats]:
-    """Sum of squared cluster sums with the small-sample factor, and the number of clusters with a row that counts."""
+def _clustered(residual: Floats, bottom: Floats, cluster: Ints) -> tuple[Floats, Floats, Floats]:
+    """Sum of squared cluster sums with the small-sample factor, and the number of clusters with a row that counts.
+
+    Also as how many equal clusters they count: a few that hold most of the rows leave few degrees of freedom (Kish 1965;
+    Carter, Schnepel and Steigerwald 2017, REStat 99:698).
+    """
     codes = np.unique(cluster, return_inverse=True)[1]
     rows = np.arange(len(codes))
     gather = csr_array((np.ones(len(codes)), (codes, rows)), shape=(codes.max(initial=-1) + 1, len(codes)))
-    groups = ((gather @ bottom) > 0).sum(axis=0).astype(float)
-    return groups / (groups - 1) * ((gather @ residual) ** 2).sum(axis=0), groups
+    size = gather @ bottom
+    groups = (size > 0).sum(axis=0).astype(float)
+    equal = size.sum(axis=0) ** 2 / (size**2).sum(axis=0)
+    return groups / (groups - 1) * ((gather @ residual) ** 2).sum(axis=0), groups, equal
