@@ -170,7 +170,7 @@ def _design(top: Floats, bottom: Floats, unit: Ints, item: Ints) -> tuple[Floats
 def _clustered(residual: Floats, bottom: Floats, cluster: Ints) -> tuple[Floats, Floats, Floats]:
     """Sum of squared cluster sums with the small-sample factor, and the number of clusters with a row that counts.
 
-    Also as how many equal clusters they count: a few that hold most of the rows leave few degrees of freedom (Kish 1965;
+    Also as how many equal clusters they count: a few that hold most rows leave few degrees of freedom (Kish 1965;
     Carter, Schnepel and Steigerwald 2017, REStat 99:698).
     """
     codes = np.unique(cluster, return_inverse=True)[1]
