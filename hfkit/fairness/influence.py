@@ -11,20 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
-from scipy.special import ndtr, ndtri, stdtrit
 
 from hfkit.fairness.rows import Ints, Perspective
-from hfkit.shared import stats
 
 SCORES = ("AUC", "log loss", "Brier score", "calibration in the large")
 DIRECTION = {"AUC": "higher", "log loss": "lower", "Brier score": "lower", "calibration in the large": "target"}
-ENOUGH = 10  # events, and non-events, in so many items and raters: below, an interval does not hold
 NOTHING = 1e-20  # a variance that is rounding
 _CLIP = 1e-6  # as in stats.log_loss
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-Interval = tuple[Floats, Floats, Floats]
 
 
 @dataclass(frozen=True)
@@ -32,13 +28,15 @@ class Cases:
     """The rows of one component in a fixed order. First axis of `known`: baseline's score, candidate's, both.
 
     `rank` (model x row) orders the scores, equal ones alike. `loss` (set x measure x row) holds log loss, squared error
-    and event minus score, 0 where not known; the third set is the candidate's minus the baseline's.
+    and event minus score, 0 where not known; the third set is the candidate's minus the baseline's. `turned` (measure x
+    row) is what would be added to the third if the event were the other way round.
     """
 
     event: Bools
     known: Bools
     rank: Ints
     loss: Floats
+    turned: Floats
     unit: Ints
     item: Ints
     independent: bool
@@ -49,13 +47,19 @@ class Cases:
 class Measured:
     """What some sets of rows measure: `value` and `variance` by side, set (baseline, candidate, change) and measure.
 
-    `effect` is the design effect (1 = independent rows). By side and set: rows, events, `clusters` (items or raters,
-    whichever are fewer) and `fewest`, the same of rows with an event or of rows without, whichever are fewer.
+    `effect` is the design effect (1 = independent rows); `carried` says by how many rows a mean loss is carried, or the
+    spread of a change: the squared sum over the sum of squares (Kish 1965, Survey Sampling) counts the large ones.
+    `unseen` (side, measure) is what a change would move by if labels were the other way round in as many rows as may go
+    unseen: 3 of n (the rule of three, Hanley and Lippman-Hand 1983, JAMA 249:1743).
+    By side and set: rows, events, `clusters` (items or raters, whichever are fewer) and `fewest`, the same of rows with
+    an event or of rows without, whichever are fewer.
     """
 
     value: Floats
     variance: Floats
     effect: Floats
+    carried: Floats
+    unseen: Floats
     n: Ints
     events: Ints
     clusters: Ints
@@ -73,9 +77,14 @@ def cases(p: Perspective, component: int) -> Cases:
     known = np.vstack([known, known[:1] & known[1:]])
     ranks = np.stack([np.unique(v, return_inverse=True)[1] for v in s]) if len(rows) else np.zeros((2, 0))
     sure = np.clip(s, _CLIP, 1 - _CLIP)
-    loss = np.stack([-np.log(np.where(event, sure, 1 - sure)), (event - s) ** 2, event - s], axis=1)
-    loss = np.nan_to_num(np.concatenate([loss, loss[1:] - loss[:1]]))
-    return Cases(event, known, ranks.astype(np.int64), loss, p.unit[rows], p.item[rows], p.name == "served", rows)
+    both = []
+    for y in (event, ~event):
+        loss = np.stack([-np.log(np.where(y, sure, 1 - sure)), (y - s) ** 2, y - s], axis=1)
+        both.append(np.nan_to_num(np.concatenate([loss, loss[1:] - loss[:1]])))
+    seen, turned = both[0], both[1][2] - both[0][2]
+    return Cases(
+        event, known, ranks.astype(np.int64), seen, turned, p.unit[rows], p.item[rows], p.name == "served", rows
+    )
 
 
 def measured(c: Cases, sides: list[Bools]) -> Measured:
@@ -84,7 +93,8 @@ def measured(c: Cases, sides: list[Bools]) -> Measured:
     NaN where nothing can be measured: no row with a score; for AUC no event, or no row without one.
     """
     size = len(sides)
-    moments, counts = np.full((size, 3, 3, 4), np.nan), np.zeros((size, 4, 3), np.int64)
+    moments, counts = np.full((size, 4, 3, 4), np.nan), np.zeros((size, 4, 3), np.int64)
+    unseen = np.zeros((size, 4))
     for k, use in enumerate(sides):
         rows = np.flatnonzero(use)
         whole = bool(c.known[:, rows].all())
@@ -93,23 +103,33 @@ def measured(c: Cases, sides: list[Bools]) -> Measured:
             own = rows if whole else rows[c.known[s, rows]]
             event = c.event[own]
             if s < 2 or not whole:
-                ranked = ranked[: 2 if s else 0] + [_ranked(event, c.rank[m, own]) for m in ((s,) if s < 2 else (0, 1))]
+                ranked += [_ranked(event, c.rank[m, own]) for m in ((s,) if s < 2 else (0, 1))]
             moments[k, :, s] = _set(c, own, c.loss[s], ranked[-2:] if s == 2 else ranked[-1:])
             counts[k, :, s] = len(own), int(event.sum()), *_clusters(c, own, event)
-    return Measured(*moments.swapaxes(0, 1), *counts.swapaxes(0, 1), c.independent)
+        if len(own):
+            unseen[k, 1:] = c.turned[:, own].mean(axis=1) * 3 / counts[k, 2, 2]
+    value, variance, effect, carried = moments.swapaxes(0, 1)
+    n, events, clusters, fewest = counts.swapaxes(0, 1)
+    return Measured(value, variance, effect, carried, unseen, n, events, clusters, fewest, c.independent)
 
 
 def _set(c: Cases, rows: Ints, loss: Floats, ranked: list[tuple[float, Floats]]) -> Floats:
-    """Value, variance and design effect of each measure on some rows; `ranked` of two models gives their difference."""
+    """What `Measured` holds by measure, of some rows; `ranked` of two models gives their difference."""
     auc, share = ranked[-1]
     if len(ranked) > 1:
         auc, share = auc - ranked[0][0], share - ranked[0][1]
     mean, residual = _averaged(loss[:, rows])
     value = np.array([auc, *mean])
-    alone, together = _variances(np.vstack([share, residual]), c, rows)
+    shares = np.vstack([share, residual])
+    alone, together = _variances(shares, c, rows)
     with np.errstate(divide="ignore", invalid="ignore"):
         effect = np.where(alone > NOTHING, together / alone, 1.0 if c.independent else np.inf)
-    return np.where(np.isnan(value), np.nan, np.array([value, together, effect]))
+        if len(ranked) > 1:
+            tail = len(rows) * np.einsum("ij,ij,ij,ij->i", shares, shares, shares, shares) / alone**2
+            carried = 2 * len(rows) / np.maximum(tail - 1, 1e-9)
+        else:
+            carried = len(rows) * value**2 / (value**2 + (len(rows) - 1) * alone)
+    return np.where(np.isnan(value), np.nan, np.array([value, together, effect, carried]))
 
 
 def _ranked(event: Bools, rank: Ints) -> tuple[float, Floats]:
@@ -130,15 +150,6 @@ def _ranked(event: Bools, rank: Ints) -> tuple[float, Floats]:
     share = np.where(event, below[rank] / others, above[rank] / events) - auc
     scale = [1 / np.sqrt(max(k - 1, 1) * float(k)) for k in (others, events)]
     return auc, share * np.take(scale, event.astype(int))
-
-
-def _averaged(x: Floats) -> tuple[Floats, Floats]:
-    """Means over the last axis, and each row's share, scaled so that squares sum to the variance of the mean."""
-    n = x.shape[-1]
-    if not n:
-        return np.full(len(x), np.nan), x
-    mean = x.mean(axis=-1)
-    return mean, (x - mean[:, None]) / np.sqrt(max(n - 1, 1) * float(n))
 
 
 def _averaged(x: Floats) -> tuple[Floats, Floats]:
@@ -179,96 +190,3 @@ def _clusters(c: Cases, rows: Ints, event: Bools) -> tuple[int, int]:
     codes = (c.unit[rows], c.item[rows])
     each = [len(np.unique(code[own])) for code in codes for own in (event, ~event)]
     return min(len(np.unique(code)) for code in codes), min(each)
-
-
-def alone(m: Measured, level: float) -> Interval:
-    """(value, low, high) of every measure of the baseline and of the candidate: side, model, measure.
-
-    AUC and calibration in the large have the exact bounds of a share (Clopper and Pearson 1934) of as many rows as
-    their variance says they are worth (Korn and Graubard 1998, Survey Methodology 24:193). The losses have Student's
-    bounds below and those of their logarithm above, the wider ones on either side, as a few large losses make the mean.
-    NaN below ENOUGH (see the module), but for calibration in the large, which has bounds at any number of rows.
-    """
-    value = m.value[:, :2]
-    bounds = np.stack([_ranking(m, level), _loss(m, 1, level), _loss(m, 2, level), _balance(m, level)], axis=-1)
-    return value, np.minimum(bounds[0], value), np.maximum(bounds[1], value)
-
-
-def _student(clusters: npt.ArrayLike, level: float) -> Floats:
-    """Student's quantile with `clusters` - 1 degrees of freedom; NaN below one."""
-    df = np.asarray(clusters, float) - 1
-    return np.asarray(stdtrit(np.where(df >= 1, df, np.nan), 0.5 + level / 2), float)
-
-
-def _share(share: Floats, worth: Floats, sure: Floats) -> Floats:
-    """Exact bounds, low and high, of a share of `worth` rows; `sure` is a quantile of the normal."""
-    known = ~np.isnan(share * worth * sure) & (worth > 0)
-    low, high = stats.exact(np.where(known, share * worth, 0.0), np.where(known, worth, 0.0), 2 * ndtr(sure) - 1)
-    return np.where(known, [low, high], np.nan)
-
-
-def _ranking(m: Measured, level: float) -> Floats:
-    """Bounds of AUC. DeLong's variance is near 0 where few rows rank nearly perfectly, so ENOUGH rows of the variance
-    that Hanley and McNeil's model gives (as in Newcombe 2006, Statistics in Medicine 25:559, method 5) are mixed in.
-    """
-    auc, fewest = m.value[:, :2, 0], m.fewest[:, :2]
-    k, n = m.events[:, :2].astype(float), (m.n - m.events)[:, :2].astype(float)
-    smooth = (auc * fewest + 0.5) / (fewest + 1)
-    perfect = (auc <= 0) | (auc >= 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        model = 1 + ((k + n) / 2 - 1) * ((1 - smooth) / (2 - smooth) + smooth / (1 + smooth))
-        model *= smooth * (1 - smooth) / (k * n) * np.where(perfect, (k + n) / m.clusters[:, :2], m.effect[:, :2, 0])
-        mixed = (fewest * np.where(perfect, 0.0, m.variance[:, :2, 0]) + ENOUGH * model) / (fewest + ENOUGH)
-        worth = smooth * (1 - smooth) / mixed
-    told = (fewest >= ENOUGH) & (perfect | (m.variance[:, :2, 0] > NOTHING))
-    return _share(auc, np.where(told, worth, np.nan), _student(fewest, level))
-
-
-def carried(m: Measured, measure: int) -> Floats:
-    """By how many rows or clusters is a mean loss carried? Side and model; the fewer of `fewest` and Kish's number.
-
-    The squared sum over the sum of squares (Kish 1965, Survey Sampling) counts the large losses where the rest is
-    near 0.
-    """
-    mean, n = m.value[:, :2, measure], m.n[:, :2]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        spread = m.variance[:, :2, measure] / m.effect[:, :2, measure]
-        return np.asarray(np.fmin(n * mean**2 / (mean**2 + (n - 1) * spread), m.fewest[:, :2]), float)
-
-
-def _loss(m: Measured, measure: int, level: float) -> Floats:
-    """Bounds of a mean loss; the Brier score's end at 1."""
-    mean, rows = m.value[:, :2, measure], carried(m, measure)
-    told = (rows >= ENOUGH) & (m.variance[:, :2, measure] > NOTHING)
-    half = _student(np.where(told, rows, np.nan), level) * np.sqrt(m.variance[:, :2, measure])
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        high = mean * np.exp(half / mean)
-    return np.stack([np.maximum(mean - half, 0.0), np.minimum(high, 1.0) if measure == 2 else high])
-
-
-def _balance(m: Measured, level: float) -> Floats:
-    """Bounds of calibration in the large: the event rate's, less the mean score.
-
-    What a row is worth follows from the variance of event minus score; below ENOUGH no more than a row, as that
-    variance is then a guess.
-    """
-    n, events, clusters = (a[:, :2].astype(float) for a in (m.n, m.events, m.clusters))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rate, smooth = events / n, (events + 1) / (n + 2)
-        worth = smooth * (1 - smooth) / m.variance[:, :2, 3]
-    few = (m.fewest[:, :2] < ENOUGH) | ~(m.variance[:, :2, 3] > NOTHING)
-    worth = np.where(few, np.fmin(worth, clusters), worth)
-    normal = np.full(few.shape, ndtri(0.5 + level / 2))
-    sure = np.where(few, normal if m.independent else _student(clusters, level), _student(m.fewest[:, :2], level))
-    return _share(rate, worth, sure) + (m.value[:, :2, 3] - rate)
-
-
-def changes(m: Measured, level: float) -> Interval:
-    """(value, low, high) of candidate minus baseline on rows with both scores: side, measure. Student's bounds.
-
-    NaN where `fewest` < ENOUGH, and where no row tells the models apart.
-    """
-    value, variance = m.value[:, 2], m.variance[:, 2]
-    told = (m.fewest[:, 2] >= ENOUGH)[:, None] & (variance > NOTHING)
-    half = np.where(told, _student(m.fewest[:, 2], level)[:, None] * np.sqrt(variance), np.nan)
-    return value, value - half, value + half
