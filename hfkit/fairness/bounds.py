@@ -89,7 +89,7 @@ def _balance(m: Measured, level: float) -> Floats:
     low, high = _share(rate, worth, normal if m.independent else _student(clusters, level)) - rate
     none = ~few & ~(variance > NOTHING)
     ends = np.stack([np.where(few, np.minimum(low, -half), -half), np.where(few, np.maximum(high, half), half)])
-    return value + np.where(none, np.nan, ends)
+    return np.clip(value + np.where(none, np.nan, ends), -1.0, 1.0)
 
 
 def changes(m: Measured, level: float) -> Interval:
@@ -105,7 +105,13 @@ def changes(m: Measured, level: float) -> Interval:
     half = np.where(told & (rows >= ENOUGH), _student(rows, level) * np.sqrt(variance), np.nan)
     low, high = value - half + np.minimum(m.unseen, 0.0), value + half + np.maximum(m.unseen, 0.0)
     low[:, 0], high[:, 0] = np.where(told[:, 0], value[:, 0] + _reranked(m, level), np.nan)
-    return value, low, high
+    return within((value, low, high))
+
+
+def within(difference: Interval, most: float = 1.0) -> Interval:
+    """Bounds of a difference of measures (last axis) no further out than it can be; log loss has no end."""
+    ends = np.array([most, np.inf, most, 2 * most])
+    return difference[0], np.maximum(difference[1], -ends), np.minimum(difference[2], ends)
 
 
 def _reranked(m: Measured, level: float) -> Floats:

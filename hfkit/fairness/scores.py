@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hfkit.fairness.assess import settle, verdict_of
-from hfkit.fairness.bounds import ENOUGH, Interval, alone, changes
+from hfkit.fairness.bounds import ENOUGH, Interval, alone, changes, within
 from hfkit.fairness.influence import DIRECTION, NOTHING, SCORES, Bools, Cases, Measured, cases, measured
 from hfkit.fairness.rows import MODELS, UNIT, Perspective
 from hfkit.shared import disclosure, errors, evidence, groups, stats
@@ -49,6 +49,7 @@ class _Block:
 
     @property
     def shown(self) -> Bools:
+        """Which groups are not withheld."""
         return np.array([not note for note in self.few], bool)
 
 
@@ -123,22 +124,22 @@ def scores(
 
 def _block(p: Perspective, a: int, component: str, found: Cases, rules: _Rules) -> _Block:
     member = p.member[a][found.order]
-    within = [member == g for g in range(len(p.groups[a]))]
-    few = [""] * len(within)
+    parts = [member == g for g in range(len(p.groups[a]))]
+    few = [""] * len(parts)
     if rules.suppress_below > 1:
         for known in found.known:
             for g, note in enumerate(
-                _few(found, [w & known for w in within], known, rules.suppress_below, UNIT[p.name])
+                _few(found, [w & known for w in parts], known, rules.suppress_below, UNIT[p.name])
             ):
                 few[g] = few[g] or note
-    return _Block(component, p.attributes[a], p.groups[a], UNIT[p.name], measured(found, within),
-                  measured(found, [~w for w in within]), few)  # fmt: skip
+    return _Block(component, p.attributes[a], p.groups[a], UNIT[p.name], measured(found, parts),
+                  measured(found, [~w for w in parts]), few)  # fmt: skip
 
 
-def _few(found: Cases, within: list[Bools], known: Bools, least: int, unit: str) -> list[str]:
+def _few(found: Cases, parts: list[Bools], known: Bools, least: int, unit: str) -> list[str]:
     """Why each group must be withheld: too few persons in it, too few outside, or another would follow from it."""
-    inside = np.array([len(np.unique(found.unit[w])) for w in within], int)
-    outside = np.array([len(np.unique(found.unit[known & ~w])) for w in within], int)
+    inside = np.array([len(np.unique(found.unit[w])) for w in parts], int)
+    outside = np.array([len(np.unique(found.unit[known & ~w])) for w in parts], int)
     notes = groups.why(inside, least, unit)
     around = (outside > 0) & (outside < least) & (inside > 0)
     told = [str(n) or (f"fewer than {least} {unit} outside the group" if o else "")
@@ -209,7 +210,7 @@ def _alone(b: _Block, rules: _Rules) -> list[Row]:
 
 
 def _gaps(b: _Block, level: float, rules: _Rules) -> list[Row]:
-    gap = _seen(stats.mover(alone(b.inside, level), alone(b.outside, level)), b, rules)
+    gap = _seen(within(stats.mover(alone(b.inside, level), alone(b.outside, level))), b, rules)
     return [
         _statement(f"{SCORES[j]} gap ({MODELS[s]})", tuple(float(v[g, s, j]) for v in gap), b, (g, s, j), rules, True)
         for g, s, j in np.ndindex(gap[0].shape)
@@ -218,7 +219,7 @@ def _gaps(b: _Block, level: float, rules: _Rules) -> list[Row]:
 
 def _changes(b: _Block, level: float, rules: _Rules) -> list[Row]:
     moved, others = changes(b.inside, level), changes(b.outside, level)
-    apart, moved = _seen(stats.mover(moved, others), b, rules), _seen(moved, b, rules)
+    apart, moved = _seen(within(stats.mover(moved, others), 2.0), b, rules), _seen(moved, b, rules)
     rows: list[Row] = []
     for g, j in np.ndindex(moved[0].shape):
         for kind, found in (("change", moved), ("gap change", apart)):
