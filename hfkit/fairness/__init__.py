@@ -16,11 +16,13 @@ from hfkit.fairness.publish import attacked, coarse
 from hfkit.fairness.reading import answer, drawn, grid, metrics, tally, verdicts
 from hfkit.fairness.representation import representation
 from hfkit.fairness.rows import MEASURES, MODELS, Perspective, perspectives
+from hfkit.fairness.scores import Scores, scores
 from hfkit.fairness.slices import Search, blind_spots, cases
 from hfkit.fairness.terms import Measured, Terms, completed
 
 __all__ = [
-    "MEASURES", "MODELS", "Assessment", "Measured", "Perspective", "Search", "Terms", "answer", "assess", "attacked",
-    "blind_spots", "cases", "coarse", "completed", "consistency", "deciders", "drawn", "grid", "metric_frame",
-    "metrics", "outcomes", "perspectives", "power", "representation", "rules", "statements", "tally", "verdicts",
+    "MEASURES", "MODELS", "Assessment", "Measured", "Perspective", "Scores", "Search", "Terms", "answer", "assess",
+    "attacked", "blind_spots", "cases", "coarse", "completed", "consistency", "deciders", "drawn", "grid",
+    "metric_frame", "metrics", "outcomes", "perspectives", "power", "representation", "rules", "scores", "statements",
+    "tally", "verdicts",
 ]  # fmt: skip

@@ -35,6 +35,7 @@ class Perspective:
     """The rows of one perspective. `y`, `decisions` (row x model; -1 = no score), `component` and `unit` are codes.
 
     `attributes` names each cohort attribute or intersection, `member[a]` gives each row's group in `groups[a]`.
+    `score` (row x model, NaN = none) is the probability behind each decision; None where only decisions are known.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Perspective:
     attributes: tuple[str, ...]
     groups: tuple[tuple[str, ...], ...]
     member: tuple[Ints, ...]
+    score: npt.NDArray[np.float64] | None = None
 
 
 def perspectives(
@@ -99,6 +101,7 @@ def _perspective(
         name, components, pd.Index(components).get_indexer(frame["component"]).astype(np.int64),
         frame["label"].to_numpy(np.int64), decisions, pd.factorize(frame["unit"], sort=True)[0].astype(np.int64),
         pd.factorize(frame["item_id"], sort=True)[0].astype(np.int64), tuple(words), tuple(groups), tuple(member),
+        score,
     )  # fmt: skip
 
 
