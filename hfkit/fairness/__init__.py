@@ -9,6 +9,7 @@ from hfkit.fairness.assess import Assessment, assess
 from hfkit.fairness.consistency import consistency
 from hfkit.fairness.deciders import deciders
 from hfkit.fairness.disagreement import rules, statements
+from hfkit.fairness.influence import DIRECTION, SCORES
 from hfkit.fairness.outcomes import outcomes
 from hfkit.fairness.peer import metric_frame
 from hfkit.fairness.power import power
@@ -21,8 +22,8 @@ from hfkit.fairness.slices import Search, blind_spots, cases
 from hfkit.fairness.terms import Measured, Terms, completed
 
 __all__ = [
-    "MEASURES", "MODELS", "Assessment", "Measured", "Perspective", "Scores", "Search", "Terms", "answer", "assess",
-    "attacked", "blind_spots", "cases", "coarse", "completed", "consistency", "deciders", "drawn", "grid",
-    "metric_frame", "metrics", "outcomes", "perspectives", "power", "representation", "rules", "scores", "statements",
-    "tally", "verdicts",
+    "DIRECTION", "MEASURES", "MODELS", "SCORES", "Assessment", "Measured", "Perspective", "Scores", "Search", "Terms",
+    "answer", "assess", "attacked", "blind_spots", "cases", "coarse", "completed", "consistency", "deciders", "drawn",
+    "grid", "metric_frame", "metrics", "outcomes", "perspectives", "power", "representation", "rules", "scores",
+    "statements", "tally", "verdicts",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ import pandas as pd
 from hfkit.fairness.assess import settle, verdict_of
 from hfkit.fairness.bounds import ENOUGH, Interval, alone, changes, within
 from hfkit.fairness.influence import DIRECTION, NOTHING, SCORES, Bools, Cases, Measured, cases, measured
+from hfkit.fairness.publish import shown
 from hfkit.fairness.rows import MODELS, UNIT, Perspective
 from hfkit.shared import disclosure, errors, evidence, groups, stats
 
@@ -46,6 +47,20 @@ class _Block:
     inside: Measured
     outside: Measured
     few: list[str]
+    kinds: Bools
+
+    def counts(self, rules: _Rules) -> tuple[Any, Any]:
+        """Rows with the event and all rows (group, model or both) as publish.claims has them; NaN where withheld."""
+        events, others = self.inside.events, self.inside.n - self.inside.events
+        some, rest = (disclosure.round_counts(a, rules.round_to) for a in (events, others))
+        whole = disclosure.round_counts(self.inside.n, rules.round_to)
+        hide = np.where(self.shown, 1.0, np.nan)[:, None]
+        alone = np.where(np.arange(3) < 2, whole, np.nan)  # of a group with too few of one kind
+        return np.where(self.kinds, some, np.nan) * hide, np.where(self.kinds, some + rest, alone) * hide
+
+    def too_few(self, g: int, s: int, rules: _Rules) -> str:
+        """The note of a group with too few rows with, or without, the event: not which, and not whether any."""
+        return "" if self.kinds[g, s] else disclosure.SMALL.format(threshold=rules.suppress_below)
 
     @property
     def shown(self) -> Bools:
@@ -132,8 +147,10 @@ def _block(p: Perspective, a: int, component: str, found: Cases, rules: _Rules) 
                 _few(found, [w & known for w in parts], known, rules.suppress_below, UNIT[p.name])
             ):
                 few[g] = few[g] or note
+    why = shown(p, a, min_group=0, suppress_below=rules.suppress_below).why[p.components.index(component)]
+    kinds = (why[:, [1, 6, 11]] == "") & (why[:, [2, 7, 12]] == "")
     return _Block(component, p.attributes[a], p.groups[a], UNIT[p.name], measured(found, parts),
-                  measured(found, [~w for w in parts]), few)  # fmt: skip
+                  measured(found, [~w for w in parts]), few, kinds)  # fmt: skip
 
 
 def _few(found: Cases, parts: list[Bools], known: Bools, least: int, unit: str) -> list[str]:
@@ -160,8 +177,11 @@ def _levels(blocks: list[_Block]) -> tuple[float, float, float]:
 
 
 def _seen(interval: Interval, b: _Block, rules: _Rules) -> Interval:
-    """Withheld groups as NaN; above `round_to` 1 three decimals, the bounds outwards."""
-    hide = np.where(b.shown, 1.0, np.nan).reshape(-1, *[1] * (interval[0].ndim - 1))
+    """Withheld groups, and the AUC of those with too few of one kind, as NaN; three decimals, the bounds outwards."""
+    kinds = b.kinds if interval[0].ndim == 2 else b.kinds[:, : interval[0].shape[1], None]
+    ranked = np.arange(len(SCORES)) == 0
+    hide = np.where(kinds[:, 2:3] | ~ranked if interval[0].ndim == 2 else kinds | ~ranked, 1.0, np.nan)
+    hide = hide * np.where(b.shown, 1.0, np.nan).reshape(-1, *[1] * (interval[0].ndim - 1))
     value, low, high = (v * hide for v in interval)
     if rules.round_to > 1:
         value, low = np.round(value, 3), np.floor(low * 1000 + 1e-9) / 1000
@@ -196,15 +216,15 @@ def _why(m: Measured, at: tuple[int, int, int], unit: str) -> str:
 
 def _alone(b: _Block, rules: _Rules) -> list[Row]:
     value, low, high = _seen(alone(b.inside, LEVEL), b, rules)
-    events, n = (disclosure.round_counts(m, rules.round_to) for m in (b.inside.events, b.inside.n))
+    events, n = b.counts(rules)
     rows: list[Row] = []
     for g, s, j in np.ndindex(value.shape):
         few = b.few[g]
         rows.append({
             "component": b.component, "group": b.names[g], "model": MODELS[s], "measure": SCORES[j],
-            "events": math.nan if few else events[g, s], "n": math.nan if few else n[g, s],
+            "events": events[g, s], "n": n[g, s],
             "value": value[g, s, j], "low": low[g, s, j], "high": high[g, s, j],
-            "note": few or _why(b.inside, (g, s, j), b.unit),
+            "note": few or b.too_few(g, s, rules) or _why(b.inside, (g, s, j), b.unit),
         })  # fmt: skip
     return rows
 
@@ -233,13 +253,13 @@ def _statement(
 ) -> Row:
     """One row of evidence; `rest` = everyone else is part of it, and may be why there is nothing to say."""
     (g, s, j), (value, low, high) = at, interval
-    n = 0 if b.few[g] else int(disclosure.round_counts(b.inside.n[g, s], rules.round_to))
+    n = int(np.nan_to_num(b.counts(rules)[1][g, s]))
     better = DIRECTION[SCORES[j]]
     margin = rules.judged.get(SCORES[j])
     verdict, note = "info" if margin is None else "cannot tell", ""
     if math.isnan(low) or math.isnan(high):
         low = high = math.nan
-        note = b.few[g] or _why(b.inside, at, b.unit)
+        note = b.few[g] or b.too_few(g, s, rules) or _why(b.inside, at, b.unit)
         note = note or (f"outside the group, {_why(b.outside, at, b.unit)}" if rest else "")
     elif margin is not None:
         sides = "none" if better == "target" else better
@@ -271,7 +291,7 @@ def _worst(b: _Block, level: float, rules: _Rules) -> list[Row]:
         more = f"; {left} of {len(b.names)} groups have no interval and are left out" if left else ""
         rows.append(evidence.row(
             name, value=float(mid[at]), low=float(pick(least)), high=float(pick(most)),
-            n=int(disclosure.round_counts(b.inside.n[use[at], s], rules.round_to)),
+            n=int(np.nan_to_num(b.counts(rules)[1][use[at], s])),
             note=b.names[use[at]].split(".", 1)[1] + more, **place,
         ))  # fmt: skip
     return rows
