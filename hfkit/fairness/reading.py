@@ -10,15 +10,13 @@ from hfkit.shared import schema
 
 
 def verdicts(evidence: pd.DataFrame, model: str = "candidate") -> pd.DataFrame:
-    """What must a person look at? Judged statements about one model, the candidate's with its changes.
+    """What must a person look at? Judged statements about one model; the candidate's are all that is not the baseline's.
 
     Worst first: by verdict (fail, cannot tell, pass), then by how far the estimate lies on the bad side.
     """
     judged = evidence[evidence["verdict"] != "info"]
-    about = judged["measure"].str.endswith(f"({model})")
-    if model == "candidate":
-        about |= judged["measure"].str.endswith("change")
-    out = judged[about].copy()
+    before = judged["measure"].str.endswith("(baseline)")
+    out = judged[before if model == "baseline" else ~before].copy()
     rank = {"fail": 0, "cannot tell": 1, "pass": 2}
     out["rank"] = out["verdict"].map(rank)
     out["harm"] = _harm(out)
@@ -74,12 +72,18 @@ def answer(evidence: pd.DataFrame, *, margin: float) -> str:
         return f"Not enough data to assess whether the new model is as good for everyone: {why}."
     found = gaps["verdict"].value_counts()
     fail, ok, unknown = (int(found.get(v, 0)) for v in ("fail", "pass", "cannot tell"))
+    few = int(gaps["value"].isna().sum())
     first = f"Of {len(gaps)} gaps between a group and everyone else, {fail} lie beyond the margin of {margin:g}, "
-    first += f"{ok} within, {unknown} cannot be told yet."
+    first += f"{ok} within, {unknown} cannot be told yet" + (f" ({few} on too few people to show)." if few else ".")
     if fail:
         worst = verdicts(gaps).iloc[0]
         name = str(worst["measure"]).removesuffix(" gap (candidate)")
         first += f" Widest: {name} of {worst['group']} ({worst['component']}), {worst['value']:+.2f}."
+    heard = evidence[evidence["measure"].str.startswith("share in training") & (evidence["verdict"] == "fail")]
+    if len(heard):
+        who = list(dict.fromkeys(heard["group"]))
+        first += f" Learned from less than its share of the people served: {', '.join(who[:3])}"
+        first += f" and {len(who) - 3} more." if len(who) > 3 else "."
     if changes.empty:
         return f"{first} Against the serving model, no group is shown to get worse beyond the margin."
     worse = changes.sort_values("value", key=lambda v: -v.abs(), kind="stable").head(3)
