@@ -10,7 +10,7 @@ from hfkit.shared import schema
 
 
 def verdicts(evidence: pd.DataFrame, model: str = "candidate") -> pd.DataFrame:
-    """What must a person look at? Judged statements about one model; the candidate's are all that is not the baseline's.
+    """What must a person look at? Judged statements about one model; the candidate's are all but the baseline's.
 
     Worst first: by verdict (fail, cannot tell, pass), then by how far the estimate lies on the bad side.
     """
