@@ -7,10 +7,9 @@ import math
 import numpy as np
 import pandas as pd
 
+from hfkit.calibration import means
 from hfkit.calibration.binned import BINS, Codes, Floats, bin_of
 from hfkit.calibration.groups import VIEWS, clusterings, groups
-from hfkit.calibration.resample import choose
-from hfkit.shared import stats
 
 MIN_CELL = 10  # a bin with fewer rows shows no rate: it would point at people
 
@@ -54,19 +53,16 @@ def _lines(rows: pd.DataFrame, model: str) -> list[dict[str, object]]:
     return out
 
 
-def rate_interval(y: Floats, clusters: list[Codes]) -> tuple[float, float]:
-    """Wilson bounds of a rate of clustered rows, on the number of independent rows that would vary as much.
+def rate_interval(y: Floats, clusters: list[Codes], level: float = 0.95) -> tuple[float, float]:
+    """Exact bounds of a rate of clustered rows, on the number of independent rows that would vary as much.
 
     Where the rate is 0 or 1 there is no variation to count by, and the clusters are counted instead.
+
+    >>> [round(v, 3) for v in rate_interval(np.zeros(12), [np.arange(12) // 2])]
+    [0.0, 0.459]
     """
-    codes, factor, _ = choose(y, clusters)
-    n, rate, size = len(y), float(y.mean()), int(codes.max()) + 1
-    squares = float((np.bincount(codes, y - rate) ** 2).sum())
-    variance = factor**2 * squares / n**2 * size / max(size - 1, 1)
-    effective = min(float(n), rate * (1 - rate) / variance) if variance > 0 else float(size)
-    effective = max(effective, 1.0)
-    low, high = stats.wilson(rate * effective, effective)
-    return float(low), float(high)
+    low, high = means.mean(y, clusters, level)[1:]
+    return (0.0, 1.0) if math.isnan(low) else (low, high)
 
 
 def curve(table: pd.DataFrame) -> pd.DataFrame:
