@@ -24,6 +24,7 @@ from hfkit.shared import schema, stats
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 COMPONENT = pd.DataFrame({"component": ["offensive"], "threshold": [0.5]})
 QUICK = calibration.Settings(n_boot=200)
+EXACT = calibration.Settings(n_boot=200, suppress_below=1, round_to=1)
 
 
 def draw(n: int, *, seed: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -116,7 +117,7 @@ def test_popquorn_verdicts_and_cohorts_of_few_raters(popquorn):
         assert row["note"].iloc[0] == "fewer than 10 raters"
         assert row["verdict"].iloc[0] == "cannot tell"
         assert n < 10
-    table = calibration.reliability(rows)
+    table = calibration.reliability(rows, QUICK)
     assert not set(table["group"]) & {f"rater.race={r}" for r in people[people < 10].index}
     everyone = table[(table["group"] == "all") & (table["model"] == "baseline, all rows")]
     assert everyone["n"].sum() == 13_036
@@ -125,7 +126,7 @@ def test_popquorn_verdicts_and_cohorts_of_few_raters(popquorn):
 
 
 def test_popquorn_maps_repair_the_serving_model(popquorn):
-    maps = calibration.maps(popquorn[0]).set_index(["model", "map"])
+    maps = calibration.maps(popquorn[0], QUICK).set_index(["model", "map"])
     for name in ("logistic", "isotonic", "beta"):
         assert maps.loc[("baseline", name), "ece"] < 0.25 * maps.loc[("baseline", "none"), "ece"]
         assert maps.loc[("baseline", name), "log_loss"] < maps.loc[("baseline", "none"), "log_loss"]
@@ -230,8 +231,8 @@ def test_shuffled_rows_give_equal_results():
     pd.testing.assert_frame_equal(assess(judgements, predictions), again, check_exact=True)
     rows = calibration.judged(judgements, predictions)
     mixed = rows.sample(frac=1, random_state=3)
-    pd.testing.assert_frame_equal(calibration.maps(rows), calibration.maps(mixed), check_exact=True)
-    pd.testing.assert_frame_equal(calibration.reliability(rows), calibration.reliability(mixed), check_exact=True)
+    pd.testing.assert_frame_equal(calibration.maps(rows, QUICK), calibration.maps(mixed, QUICK), check_exact=True)
+    pd.testing.assert_frame_equal(calibration.reliability(rows, QUICK), calibration.reliability(mixed, QUICK), check_exact=True)
 
 
 def edit(name):
@@ -300,7 +301,7 @@ def test_degenerate_input_is_told_apart_from_zero(name):
         assert "20 rows without a baseline score" in value(evidence, "ECE (baseline, all rows)", column="note")
     if name == "no raters known":
         assert "no rater_id" in value(evidence, "ECE (candidate)", "rater.age=young", "note")
-    maps, table = calibration.maps(rows), calibration.reliability(rows)
+    maps, table = calibration.maps(rows, QUICK), calibration.reliability(rows, QUICK)
     assert (maps.loc[maps["brier"].isna(), "note"] != "").all()
     assert (table.loc[table["event_rate"].isna(), "n"] < 10).all()
     tokens = calibration.answer(evidence).split()
@@ -309,7 +310,7 @@ def test_degenerate_input_is_told_apart_from_zero(name):
     calibration.gaps(evidence)
     calibration.summary(evidence)
     calibration.curve(table)
-    calibration.abstention(rows, COMPONENT, risk_max=0.2)
+    calibration.abstention(rows, COMPONENT, risk_max=0.2, settings=QUICK)
 
 
 def test_public_measures_of_nothing_are_undefined():
@@ -351,7 +352,7 @@ def test_abstention_keeps_its_promise():
     wrong = np.mean([surprise((rng.random(200) < 0.1).astype(float), 0.1) <= 0.05 for _ in range(2000)])
     assert wrong <= 0.05
     judgements, predictions = world(3000)
-    table = calibration.abstention(calibration.judged(judgements, predictions), COMPONENT, risk_max=0.3)
+    table = calibration.abstention(calibration.judged(judgements, predictions), COMPONENT, risk_max=0.3, settings=QUICK)
     everyone = table[table["group"] == "all"].iloc[0]
     assert everyone["verdict"] == "pass"
     assert everyone["risk"] <= 0.3

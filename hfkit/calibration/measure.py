@@ -10,12 +10,15 @@ from scipy import special
 from hfkit.calibration import means
 from hfkit.calibration import resample as r
 from hfkit.calibration.binned import Codes, Floats, bin_noise, bin_of, brier_parts, debiased, ece
+from hfkit.calibration.publish import uncertain
 from hfkit.calibration.recalibrate import slope
 from hfkit.calibration.smooth import kernel_matrix, smooth
 from hfkit.shared import stats
 
 UNTOLD = (math.nan, math.nan, math.nan)
+RATE = "event rate"  # not evidence by itself: what the uncertainty is made of
 MIN_EVENTS = 10  # events and non-events below which no interval is claimed
+A_BIN = 5  # clusters a bin below which the spread between bins is mostly chance
 WINDOW = 0.05  # scores this near the threshold tell what happens at it
 
 
@@ -92,12 +95,12 @@ def _absolute(y: Floats, s: Floats, codes: Codes, error: float, draws: r.Draws) 
 
 def _linear(y: Floats, s: Floats, clusters: list[Codes], threshold: float, level: float) -> dict[str, r.Triple]:
     """The measures that are means, or shares: exact bounds at the number of rows that would vary as much."""
-    rate, low, high = means.mean(y, clusters, level)
-    ends = (low * (1 - low), high * (1 - high))
+    rate = means.mean(y, clusters, level)
     acts, near = s >= threshold, np.abs(s - threshold) <= WINDOW
     return {
         "Brier score": means.mean((s - y) ** 2, clusters, level),
-        "uncertainty": (rate * (1 - rate), min(ends), 0.25 if low <= 0.5 <= high else max(ends)),
+        RATE: rate,
+        "uncertainty": uncertain(rate),
         "calibration in the large": means.gap(y, s, clusters, level),
         "precision at threshold": means.mean(y[acts], [c[acts] for c in clusters], level)
         if acts.sum() >= MIN_EVENTS else UNTOLD,
@@ -113,7 +116,8 @@ def _smooth_functions(y: Floats, s: Floats, fit: tuple[float, float], draws: r.D
     bins = (again["gap"] ** 2 / np.maximum(again["n"], 1)).sum(axis=1) / total
     value, low, high = r.around(brier_parts(y, s)["resolution"], bins + rate * (1 - rate) - brier, draws.stretch)
     bias = max(float((bins + rate * (1 - rate) - brier).mean()) - value, 0.0)  # chance spreads bins apart
-    found = {"resolution": (value, low - bias, high)}
+    found = {"resolution": (value, low - bias, high) if draws.clusters >= A_BIN * len(np.unique(bin_of(s)))
+             else (value, *UNTOLD[1:])}  # fmt: skip
     if not math.isnan(fit[1]):
         found["calibration slope"] = r.around(fit[1], r.slope_replicates(fit, draws), draws.stretch)
     return found
