@@ -117,8 +117,11 @@ def test_popquorn_verdicts_and_cohorts_of_few_raters(popquorn):
         assert row["note"].iloc[0] == "fewer than 10 raters"
         assert row["verdict"].iloc[0] == "cannot tell"
         assert n < 10
-    table = calibration.reliability(rows, QUICK)
-    assert not set(table["group"]) & {f"rater.race={r}" for r in people[people < 10].index}
+    table = calibration.reliability(rows, EXACT)
+    few = table["group"].isin([f"rater.race={r}" for r in people[people < 10].index])
+    assert few.any()
+    assert table.loc[few, ["n", "events", "mean_score", "event_rate", "low", "high"]].isna().all(axis=None)
+    assert (table.loc[few, "note"] == "fewer than 10 raters").all()
     everyone = table[(table["group"] == "all") & (table["model"] == "baseline, all rows")]
     assert everyone["n"].sum() == 13_036
     assert ((everyone["low"] < everyone["event_rate"]) & (everyone["event_rate"] < everyone["high"])).all()
@@ -188,7 +191,7 @@ def test_one_gap_is_found_and_named():
     assert table.loc["served.language=es", "verdict"] == "fail"
     assert table.loc["served.language=es", "low"] < 0.15 < table.loc["served.language=es", "high"]
     assert table.loc["served.language=en", "verdict"] != "fail"
-    assert value(evidence, "equal calibration p, served.language (candidate)") < 0.001
+    assert value(evidence, "equal calibration p, served.language (candidate)") <= 0.001
     assert "A gap remains for served.language=es" in calibration.answer(evidence)
     assert "more often" in calibration.answer(evidence)
 
@@ -218,7 +221,7 @@ def test_the_harmed_cohort_of_the_sample_world_is_found():
 def test_flagged_raters_do_not_count_and_train_rows_are_not_for_the_candidate():
     judgements, predictions = world()
     judgements.loc[judgements.index[:100], "weight"] = 0.0
-    evidence = assess(judgements, predictions)
+    evidence = assess(judgements, predictions, EXACT)
     assert value(evidence, "ECE (baseline, all rows)", column="n") == 700
     tested = predictions.loc[predictions["split"] == "test", "item_id"]
     kept = judgements[(judgements["weight"] > 0) & judgements["item_id"].isin(tested)]
@@ -268,20 +271,31 @@ def edit(name):
         judgements["rater.age"] = "young"
     elif name == "group missing":
         judgements["served.language"] = None
+    elif name == "some groups missing":
+        judgements.loc[judgements["served.language"] == "en", "served.language"] = None
+    elif name == "one group":
+        judgements["served.language"] = "es"
+    elif name == "group without positives":
+        judgements.loc[judgements["served.language"] == "es", "label"] = 0
+    elif name == "ties":
+        predictions["candidate"] = predictions["candidate"].round(1)
     return judgements, predictions
 
 
+BOTH = [calibration.Settings(n_boot=50), calibration.Settings(n_boot=50, suppress_below=1, round_to=1)]
 BROKEN = [
     "empty", "one row", "one class", "one item", "constant score", "no baseline", "some scores missing", "perfect",
-    "weights zero", "no predictions", "no raters known", "group missing",
+    "weights zero", "no predictions", "no raters known", "group missing", "some groups missing", "one group",
+    "group without positives", "ties",
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("settings", BOTH, ids=["published", "exact"])
 @pytest.mark.parametrize("name", BROKEN)
-def test_degenerate_input_is_told_apart_from_zero(name):
+def test_degenerate_input_is_told_apart_from_zero(name, settings):
     judgements, predictions = edit(name)
     rows = calibration.judged(judgements, predictions)
-    evidence = calibration.assess(rows, COMPONENT, settings=QUICK, rng=np.random.default_rng(0))
+    evidence = calibration.assess(rows, COMPONENT, settings=settings, rng=np.random.default_rng(0))
     schema.shape(evidence, schema.EVIDENCE)
     undefined = evidence["value"].isna()
     assert (evidence.loc[undefined, "verdict"] == "cannot tell").all()
@@ -289,28 +303,55 @@ def test_degenerate_input_is_told_apart_from_zero(name):
     no_interval = evidence["low"].isna() & ~evidence["measure"].str.startswith("equal")
     assert (evidence.loc[no_interval, "note"] != "").all()
     assert not (no_interval & (evidence["verdict"] == "pass")).any()
+    assert not ((evidence["low"] == evidence["high"]) & evidence["low"].notna()).any()
     if name in ("empty", "one row", "one class", "one item", "weights zero"):
         assert undefined.all()
+    if name == "group without positives":
+        mine = evidence[evidence["group"] == "served.language=es"]
+        assert len(mine) == 36
+        assert mine["value"].isna().all()
+        assert mine["note"].str.contains("of one of the classes").all()
     if name == "no baseline":
         assert evidence[evidence["measure"].str.contains("baseline")]["value"].isna().all()
         assert value(evidence, "ECE (baseline)", column="note") == "no baseline score"
         assert not math.isnan(value(evidence, "ECE (candidate)"))
     if name == "constant score":
         assert "constant" in value(evidence, "calibration slope (candidate)", column="note")
+    if name == "perfect":
+        assert value(evidence, "ECE (candidate)") == 0 < value(evidence, "ECE (candidate)", column="high")
+        assert value(evidence, "AUC (candidate)", column="low") < value(evidence, "AUC (candidate)") == 1
     if name == "some scores missing":
         assert "20 rows without a baseline score" in value(evidence, "ECE (baseline, all rows)", column="note")
+    if name == "some groups missing":
+        assert "served.language=not stated" in set(evidence["group"])
     if name == "no raters known":
         assert "no rater_id" in value(evidence, "ECE (candidate)", "rater.age=young", "note")
-    maps, table = calibration.maps(rows, QUICK), calibration.reliability(rows, QUICK)
-    assert (maps.loc[maps["brier"].isna(), "note"] != "").all()
-    assert (table.loc[table["event_rate"].isna(), "n"] < 10).all()
     tokens = calibration.answer(evidence).split()
     assert 3 < len(tokens) < 80
     calibration.metrics(evidence)
     calibration.gaps(evidence)
     calibration.summary(evidence)
+
+
+@pytest.mark.parametrize("settings", BOTH, ids=["published", "exact"])
+@pytest.mark.parametrize("name", BROKEN)
+def test_other_tables_say_why_a_number_is_missing(name, settings):
+    rows = calibration.judged(*edit(name))
+    maps, table = calibration.maps(rows, settings), calibration.reliability(rows, settings)
+    alone = calibration.abstention(rows, COMPONENT, risk_max=0.2, settings=settings)
+    for frame, number in ((maps, "brier"), (table, "event_rate"), (alone, "automated"), (alone, "risk")):
+        assert (frame.loc[frame[number].isna(), "note"] != "").all(), number
+    for frame, number, low, high in (
+        (table, "event_rate", "low", "high"), (alone, "risk", "risk_low", "risk_high"), (maps, "difference", "low", "high"),
+    ):  # fmt: skip
+        told = frame[frame[number].notna()]
+        assert (told[low] <= told[number] + 1e-9).all()
+        assert (told[number] <= told[high] + 1e-9).all()
+    assert (maps.loc[maps["difference"].isna() & (maps["map"] != "none"), "verdict"] == "cannot tell").all()
+    if name in ("empty", "weights zero"):
+        assert not len(maps) + len(table)
+        assert (alone["verdict"] == "cannot tell").all()
     calibration.curve(table)
-    calibration.abstention(rows, COMPONENT, risk_max=0.2, settings=QUICK)
 
 
 def test_public_measures_of_nothing_are_undefined():
@@ -319,8 +360,35 @@ def test_public_measures_of_nothing_are_undefined():
         assert math.isnan(calibration.debiased(y, s))
         assert all(math.isnan(v) for v in (*calibration.smooth(y, s), *calibration.slope(y, s)))
         assert all(math.isnan(v) for v in calibration.brier_parts(y, s).values())
+    assert not len(calibration.bin_of([]))
     assert all(math.isnan(v) for v in calibration.slope([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9]))
     assert math.isnan(equal_calibration(np.ones(4), np.ones(4), np.zeros(4, np.int64), [np.arange(4)])[0])
+
+
+ONE, ZERO = np.ones(6), np.zeros(6)
+MIXED, SAME = np.array([0.0, 1, 0, 1, 1, 0]), np.full(6, 0.5)
+
+
+@pytest.mark.parametrize("make", [calibration.logistic, calibration.isotonic, calibration.beta])
+def test_maps_that_cannot_be_fitted_are_none(make):
+    """A constant score, one class (for the logistic kinds) and labels the score separates."""
+    assert make(MIXED, SAME) is None
+    if make is not calibration.isotonic:
+        assert make(ONE, np.linspace(0.1, 0.9, 6)) is None
+        assert make(np.repeat([0.0, 1.0], 3), np.linspace(0.1, 0.9, 6)) is None
+
+
+def test_public_measures_of_one_row_one_class_ties_and_a_perfect_score():
+    """By hand; a slope that does not exist is missing, never 0 or 1."""
+    assert calibration.ece([1], [0.4]) == pytest.approx(0.6)
+    assert math.isnan(calibration.debiased([1], [0.4]))
+    assert calibration.smooth([1], [0.4])[0] > 0
+    assert calibration.brier_parts([1], [0.4])["uncertainty"] == 0
+    for y, s in ((ONE, SAME), (ZERO, SAME), (MIXED, SAME), (MIXED, MIXED), ([1], [0.4])):
+        assert math.isnan(calibration.slope(y, s)[1])
+    assert calibration.ece(MIXED, SAME) == calibration.debiased(MIXED, SAME) == 0
+    assert calibration.ece(MIXED, MIXED) == calibration.brier_parts(MIXED, MIXED)["brier"] == 0
+    assert calibration.ece([0, 1, math.nan], [0.5, 0.5, 0.9]) == 0
 
 
 def coverage(truth, *, worlds, n, seed, answers=1, shift=0.0):

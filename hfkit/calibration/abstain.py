@@ -105,7 +105,7 @@ def _workload(test: pd.DataFrame, cut: float, settings: Settings) -> list[dict[s
 def _share(x: Floats, settings: Settings) -> tuple[publish.Triple, str]:
     """A mean over items as it may be published."""
     triple = means.mean(x, [np.arange(len(x))], 0.95)
-    return publish.share((float(x.sum()), float(len(x))), triple, settings)
+    return publish.share([(float(x.sum()), float(len(x)))], [triple], settings)[0]
 
 
 def _named(name: str, triple: publish.Triple) -> dict[str, float]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hfkit.calibration import publish
+from hfkit.calibration.binned import Floats
 from hfkit.calibration.groups import VIEWS, Group, Settings, clusterings, groups
 from hfkit.calibration.measure import RATE, UNTOLD, WINDOW, measure
 from hfkit.calibration.parity import parity
@@ -21,6 +23,17 @@ BETTER = {
     "calibration slope": "target", "precision at threshold": "higher", "calibration at threshold": "target",
     "AUC": "higher",
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was measured of one group: labels and score less threshold of its rows, measures, and what is missing."""
+
+    group: Group
+    known: dict[str, Triple]
+    note: str
+    y: Floats
+    side: Floats
 
 
 def assess(
@@ -54,7 +67,7 @@ def _view(
     told = {g.name: g for g in groups(scored, settings)}
     usable = [g for g in told.values() if not g.reason and g.name != "all"]
     together = settings.level ** (1 / max(len(usable), 1))
-    out = []
+    found = []
     for seen in groups(rows, settings):
         g = told.get(seen.name, Group(seen.name, seen.attribute, np.zeros(len(scored), bool), "no rows with a score"))
         part = scored[g.rows]
@@ -66,40 +79,47 @@ def _view(
         if g.name == "all" and lost and not reason:
             left = f"about {publish.size(lost, settings)}" if publish.size(lost, settings) else "a few"
             note = "; ".join(x for x in (note, f"{left} rows without a {model} score left out") if x)
-        shown, notes = _published(known, y, s - float(component.threshold), settings)
-        n = 0 if g.reason else publish.size(len(part), settings)
-        out += [
-            _row(name, shown.get(name, UNTOLD), n, (component.component, g.name, view), notes.get(name) or note, settings)
-            for name in BETTER
-        ]
+        found.append(Found(g, known, note, y, s - float(component.threshold)))
+    shown = _published(found, settings)
+    out = [
+        _row(name, triples.get(name, UNTOLD), 0 if f.group.reason else publish.size(len(f.y), settings),
+             (component.component, f.group.name, view), notes.get(name) or f.note, settings)
+        for f, (triples, notes) in zip(found, shown, strict=True) for name in BETTER
+    ]  # fmt: skip
     return out + parity(scored, model, view, component.component, usable, settings)
 
 
-def _one_class(y: np.ndarray[Any, Any], settings: Settings) -> str:
+def _one_class(y: Floats, settings: Settings) -> str:
     """Why nothing is told where a class is missing, or would look so once counts are rounded."""
     rare = min(float(y.sum()), float((1 - y).sum())) if len(y) else 0.0
     missing = disclosure.round_counts(rare, settings.round_to) == 0
     return "no rows, or too few, of one of the classes" if missing else ""
 
 
-def _published(
-    known: dict[str, Triple], y: np.ndarray[Any, Any], side: np.ndarray[Any, Any], settings: Settings
-) -> tuple[dict[str, Triple], dict[str, str]]:
-    """The measures as they may be shown: shares from rounded counts, means rounded outward; and notes on shares.
-
-    `side` is the score less the threshold.
-    """
-    shown = {name: publish.outward(triple, settings) for name, triple in known.items()}
-    if not known or settings.exact:
-        return shown, {}
-    if int((np.abs(side) <= WINDOW).sum()) < settings.suppress_below:
-        shown["calibration at threshold"] = UNTOLD
-    acts, rate = side >= 0, known[RATE]
-    rate, edge = publish.share((float(y.sum()), float(len(y))), rate, settings)
-    hit, near = publish.share((float(y[acts].sum()), float(acts.sum())), known["precision at threshold"], settings)
-    shown |= {"uncertainty": publish.outward(publish.uncertain(rate), settings),
-              "precision at threshold": publish.outward(hit, settings)}  # fmt: skip
-    return shown, {"uncertainty": edge, "precision at threshold": near}
+def _published(found: list[Found], settings: Settings) -> list[tuple[dict[str, Triple], dict[str, str]]]:
+    """The measures as they may be shown: shares from rounded counts, means rounded outward; and notes on shares."""
+    if settings.exact:
+        return [(f.known, {}) for f in found]
+    told = [f for f in found if f.known]
+    rates = publish.share([(float(f.y.sum()), float(len(f.y))) for f in told], [f.known[RATE] for f in told], settings)
+    hits = publish.share(
+        [(float(f.y[f.side >= 0].sum()), float((f.side >= 0).sum())) for f in told],
+        [f.known["precision at threshold"] for f in told], settings,
+    )  # fmt: skip
+    out: list[tuple[dict[str, Triple], dict[str, str]]] = []
+    shares = iter(zip(rates, hits, strict=True))
+    for f in found:
+        shown = {name: publish.outward(triple, settings) for name, triple in f.known.items()}
+        if not shown:
+            out.append(({}, {}))
+            continue
+        (rate, edge), (hit, near) = next(shares)
+        shown |= {"uncertainty": publish.outward(publish.uncertain(rate), settings),
+                  "precision at threshold": publish.outward(hit, settings)}  # fmt: skip
+        if int((np.abs(f.side) <= WINDOW).sum()) < settings.suppress_below:
+            shown["calibration at threshold"] = UNTOLD
+        out.append((shown, {"uncertainty": edge, "precision at threshold": near}))
+    return out
 
 
 def _row(

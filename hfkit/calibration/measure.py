@@ -129,6 +129,8 @@ def _auc(y: Floats, s: Floats, codes: Codes, level: float, rare: int) -> r.Tripl
     As many degrees of freedom as clusters with the rarer class, less one; a perfect score counts those clusters alone.
     """
     value, low, high = stats.auc_interval(y, s, codes, level)
+    if math.isnan(low):
+        return value, *(means.bounds(value, 0.0, rare, level) if value in (0, 1) else UNTOLD[1:])
     half = max(value - low, high - value) / float(special.ndtri((1 + level) / 2))
     wider = r.quantile_t((1 + level) / 2, rare - 1) / r.quantile_t((1 + level) / 2, int(codes.max()))
     return value, *means.bounds(value, (half * wider) ** 2, rare, level)

@@ -43,19 +43,24 @@ def size(n: int, settings: Settings) -> int:
     return int(disclosure.round_counts(n, settings.round_to)) if n >= settings.suppress_below else 0
 
 
-def share(counts: tuple[float, float], triple: Triple, settings: Settings) -> tuple[Triple, str]:
-    """A share of counts, from rounded counts alone, with bounds that hold whichever counts stand behind; and a note.
+def share(
+    counts: list[tuple[float, float]], triples: list[Triple], settings: Settings
+) -> list[tuple[Triple, str]]:
+    """Shares of counts, from rounded counts alone, with bounds that hold whichever counts stand behind; and notes.
 
-    See disclosure.protect: too few rows give nothing, a share that would be shown as 0 or 1 gives bounds only.
+    See disclosure.protect: too few rows give nothing, a share that would be shown as 0 or 1 gives bounds only. One
+    that is undefined stays so.
 
-    >>> share((41, 98), (41 / 98, 0.32, 0.53), Settings())[0][0], share((1, 98), (1 / 98, 0.0, 0.06), Settings())[1]
+    >>> shown = share([(41, 98), (1, 98)], [(41 / 98, 0.32, 0.53), (1 / 98, 0.0, 0.06)], Settings())
+    >>> shown[0][0][0], shown[1][1]
     (0.4, 'too near 0 % or 100 % to give a number: bounds only')
     """
-    if settings.exact or math.isnan(triple[0]):
-        return triple, ""
-    frame = pd.DataFrame([{"top": counts[0], "n": counts[1], "value": triple[0], "low": triple[1], "high": triple[2]}])
-    row = shares(frame, "top", "n", ("value", "low", "high"), settings).iloc[0]
-    return (float(row["value"]), float(row["low"]), float(row["high"])), str(row["note"])
+    frame = pd.DataFrame(triples, columns=["value", "low", "high"]).assign(
+        top=[c[0] for c in counts], n=[c[1] for c in counts], note=""
+    )
+    known = frame["value"].notna()
+    frame = pd.concat([shares(frame[known], "top", "n", ("value", "low", "high"), settings), frame[~known]]).sort_index()
+    return [((r.value, r.low, r.high), r.note) for r in frame.itertuples()]
 
 
 def shares(frame: pd.DataFrame, top: str, n: str, rates: tuple[str, ...], settings: Settings) -> pd.DataFrame:

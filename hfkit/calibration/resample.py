@@ -151,7 +151,7 @@ def absolute(value: float, part: Floats, replicate: Floats, draws: Draws) -> Tri
     """Interval of a sum of absolute parts (ECE, smooth error): parts (k,), their replicates (n_boot x k)."""
     h = replicate - part
     clear = np.abs(part) > max(CLEAR, math.sqrt(math.log(max(draws.clusters, 3)))) * h.std(axis=0)
-    signed = np.sign(part) * h
+    signed = np.where(part < 0, -h, h)
     lower = np.where(clear, signed, np.abs(h)).sum(axis=1)
     low = value - quantile(lower, 0.975, draws.stretch)
     high = value - quantile(signed.sum(axis=1), 0.025, draws.stretch)

@@ -53,6 +53,21 @@ def gaps(evidence: pd.DataFrame) -> pd.DataFrame:
     return out[columns].reset_index(drop=True)
 
 
+def widest(reliability: pd.DataFrame, gaps: pd.DataFrame, most: int = 6) -> pd.DataFrame:
+    """The new model's curves of the groups with the widest gaps, those that fail first, each with everyone's.
+
+    `gaps` as the function of this name gives it. Columns of `reliability` and `where` (component and group); of each
+    component in it, everyone's curve stands under `model` "everyone", once for every group shown.
+    """
+    known = gaps[gaps["value"].notna()].assign(late=gaps["verdict"] != "fail").sort_values("late", kind="stable")
+    new, parts = reliability[reliability["model"] == "candidate"], []
+    for row in known.head(most).itertuples():
+        mine = new[new["component"] == row.component]
+        for group, model in (("all", "everyone"), (row.group, "group")):
+            parts.append(mine[mine["group"] == group].assign(where=row.where, model=model))
+    return pd.concat(parts, ignore_index=True) if parts else new.iloc[:0].assign(where="")
+
+
 def metrics(evidence: pd.DataFrame) -> dict[str, float]:
     """Flat numbers: ece, brier and slope of baseline and candidate a component, and how many groups keep a gap."""
     out: dict[str, float] = {}
