@@ -13,13 +13,13 @@ import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
-from hfkit import calibration
+from hfkit import aggregate, calibration
 from hfkit.calibration.abstain import surprise
 from hfkit.calibration.measure import measure
 from hfkit.calibration.parity import equal_calibration
 from hfkit.calibration.smooth import error_at
 from hfkit.commands import sample
-from hfkit.shared import schema, stats
+from hfkit.shared import disclosure, schema, stats
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 COMPONENT = pd.DataFrame({"component": ["offensive"], "threshold": [0.5]})
@@ -235,7 +235,9 @@ def test_shuffled_rows_give_equal_results():
     rows = calibration.judged(judgements, predictions)
     mixed = rows.sample(frac=1, random_state=3)
     pd.testing.assert_frame_equal(calibration.maps(rows, QUICK), calibration.maps(mixed, QUICK), check_exact=True)
-    pd.testing.assert_frame_equal(calibration.reliability(rows, QUICK), calibration.reliability(mixed, QUICK), check_exact=True)
+    pd.testing.assert_frame_equal(
+        calibration.reliability(rows, QUICK), calibration.reliability(mixed, QUICK), check_exact=True
+    )
 
 
 def edit(name):
@@ -342,7 +344,8 @@ def test_other_tables_say_why_a_number_is_missing(name, settings):
     for frame, number in ((maps, "brier"), (table, "event_rate"), (alone, "automated"), (alone, "risk")):
         assert (frame.loc[frame[number].isna(), "note"] != "").all(), number
     for frame, number, low, high in (
-        (table, "event_rate", "low", "high"), (alone, "risk", "risk_low", "risk_high"), (maps, "difference", "low", "high"),
+        (table, "event_rate", "low", "high"), (alone, "risk", "risk_low", "risk_high"),
+        (maps, "difference", "low", "high"),
     ):  # fmt: skip
         told = frame[frame[number].notna()]
         assert (told[low] <= told[number] + 1e-9).all()
@@ -435,3 +438,127 @@ def test_equal_calibration_keeps_its_level():
         member = np.random.default_rng(seed).integers(0, 8, 400)
         found.append(equal_calibration(y, s, member, [np.arange(400)])[0] < 0.05)
     assert np.mean(found) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 200)
+
+
+@pytest.fixture(scope="module")
+def sampled():
+    """The sample world as calibration sees it, its published tables, and what thresholds alone would have shown."""
+    made = sample.world()
+    trust = pd.DataFrame({"rater_id": made["raters"]["rater_id"], "flagged": False})
+    found = aggregate.aggregate(made["feedback"], made["items"], made["raters"], trust)
+    said = found.labels.merge(made["items"][["item_id", "component", "score"]], on=["item_id", "component"])
+    shaken = (said["score"] + np.random.default_rng(1).normal(0, 0.15, len(said))).clip(0, 1)
+    predictions = said[["item_id", "component"]].assign(
+        split=np.where(said["item_id"].str[-1] < "3", "test", "train"), baseline=said["score"], candidate=shaken
+    )
+    rows = calibration.judged(found.judgements, predictions, intersections=[["language", "age_band"]])
+    one = made["components"][made["components"]["component"] == "safety"]
+    rows = rows[rows["component"] == "safety"].reset_index(drop=True)
+    settings = calibration.Settings(n_boot=20)
+    evidence = calibration.assess(rows, one, settings=settings, rng=np.random.default_rng(0))
+    return rows, one, evidence, calibration.reliability(rows, settings)
+
+
+def attacked(sampled, reliability, settings, every):
+    """What an attacker gets back of every so many withheld counts, from all counts of one model together."""
+    rows, one, evidence, _ = sampled
+    pairs = calibration.claims(reliability, evidence, rows, view="candidate", component="safety",
+                               threshold=float(one["threshold"].iloc[0]), settings=settings)  # fmt: skip
+    told = []
+    for said, cells in pairs:
+        goal = np.cumsum(said["count"].isna()) % every == 0
+        told.append(disclosure.attack([said.assign(goal=goal)], cells=cells, threshold=10, base=settings.round_to))
+    return pd.concat(told)
+
+
+def test_no_withheld_count_of_the_published_tables_is_recovered(sampled):
+    told = attacked(sampled, sampled[3], calibration.Settings(), every=25)
+    assert len(told) >= 20
+    assert told["recovered"].sum() == 0
+    assert told["width"].min() >= 2
+
+
+def test_the_same_attack_breaks_thresholds_without_rounding(sampled):
+    rows = sampled[0]
+    bare = calibration.reliability(rows, calibration.Settings(suppress_below=10, round_to=1))
+    told = attacked(sampled, bare, calibration.Settings(suppress_below=10, round_to=1), every=25)
+    assert told["recovered"].sum() > 0
+
+
+def test_published_numbers_keep_the_rule(sampled):
+    """Counts in steps, rates that follow from them, means of three decimals, nothing of few people, never 0 or 1."""
+    rows, _, evidence, reliability = sampled
+    seen = reliability["n"].notna()
+    assert (reliability.loc[seen, ["n", "events"]] % 5 == 0).all(axis=None)
+    assert (reliability.loc[~seen, ["events", "mean_score", "event_rate", "low", "high"]]).isna().all(axis=None)
+    rate = reliability["event_rate"].dropna()
+    assert not rate.isin([0, 1]).any()
+    assert np.allclose(rate, (reliability["events"] / reliability["n"])[rate.index])
+    assert (evidence["n"] % 5 == 0).all()
+    numbers = evidence[["value", "low", "high"]].to_numpy(float).ravel()
+    numbers = numbers[~np.isnan(numbers)] * 1000
+    assert np.allclose(numbers, np.round(numbers), atol=1e-6)
+    test = rows[rows["split"] == "test"]
+    for attribute, who in (("served.language", "item_id"), ("rater.age_band", "rater_id")):
+        people = test.groupby(attribute)[who].nunique()
+        for value_, n in people.items():
+            mine = evidence[evidence["group"] == f"{attribute}={value_}"]
+            assert n >= 10 or mine[mine["measure"].str.endswith("(candidate)")]["value"].isna().all()
+    where = evidence.set_index(["group", "measure"])["value"]
+    everyone = test["label"].mean()
+    counted = disclosure.round_counts([test["label"].sum(), len(test)])
+    p = counted[0] / counted[1]
+    assert where["all", "uncertainty (candidate)"] == pytest.approx(p * (1 - p), abs=5e-4)
+    assert p != everyone
+
+
+def test_rounding_never_narrows_an_interval():
+    """The same rows, shown as they are and as published: bounds only move outwards, verdicts follow the shown ones."""
+    rows = calibration.judged(*world(300, gap=0.1))
+    exact, shown = (
+        calibration.assess(rows, COMPONENT, settings=s, rng=np.random.default_rng(0)) for s in BOTH[::-1]
+    )  # fmt: skip
+    told = shown["value"].notna() & shown["low"].notna()
+    assert told.any()
+    assert (shown.loc[told, "low"] <= exact.loc[told, "low"] + 1e-9).all()
+    assert (shown.loc[told, "high"] >= exact.loc[told, "high"] - 1e-9).all()
+    error = shown[shown["measure"].str.startswith("ECE") & told]
+    assert ((error["verdict"] == "pass") == (error["high"] <= 0.05)).all()
+
+
+def test_a_single_small_group_takes_the_next_with_it():
+    judgements, predictions = world(300)
+    judgements["served.language"] = judgements["served.language"].where(judgements["item_id"] > "i00008", "pt")
+    judgements.loc[judgements["item_id"].between("i00050", "i00120"), "served.language"] = "fr"
+    evidence = assess(judgements, predictions)
+    note = evidence[evidence["measure"] == "ECE (baseline, all rows)"].set_index("group")["note"]
+    assert note["served.language=pt"] == "fewer than 10 items"
+    assert note["served.language=fr"] == "withheld so that a smaller group cannot be worked out"
+    assert note["served.language=en"] == note["served.language=es"] == ""
+
+
+def test_crossed_attributes_have_groups_of_their_own():
+    judgements, predictions = world(600)
+    judgements["served.age_band"] = np.where(np.arange(1200) // 2 % 3 == 0, "60+", "18-29")
+    rows = calibration.judged(judgements, predictions, intersections=[["language", "age_band"], ["language", "none"]])
+    name = "served.language=es & age_band=60+"
+    part = rows[(rows["served.language"] == "es") & (rows["served.age_band"] == "60+")]
+    evidence = calibration.assess(rows, COMPONENT, settings=EXACT, rng=np.random.default_rng(0))
+    assert value(evidence, "ECE (baseline, all rows)", name) == calibration.ece(part["label"], part["baseline"])
+    assert value(evidence, "ECE (baseline, all rows)", name, "n") == len(part)
+    assert name in set(calibration.reliability(rows, EXACT)["group"])
+    assert name in set(calibration.gaps(evidence)["group"])
+    assert (evidence["measure"] == "equal calibration p, served.language & age_band (candidate)").any()
+
+
+def test_a_map_that_helps_and_one_that_harms_have_verdicts():
+    """By hand: scores halved are repaired, and the difference is the mean difference of the rows' log losses."""
+    judgements, predictions = world(2000)
+    rows = calibration.judged(judgements, predictions.assign(candidate=predictions["candidate"] / 2))
+    maps = calibration.maps(rows, EXACT).set_index(["model", "map"])
+    assert maps.loc[("candidate", "logistic"), "verdict"] == "pass"
+    assert maps.loc[("candidate", "none"), "verdict"] == "info"
+    assert maps.loc[("baseline", "logistic"), "verdict"] == "cannot tell"
+    gain = maps["log_loss"] - maps["log_loss"].groupby("model").transform("first")
+    known = maps["difference"].notna()
+    assert np.allclose(maps.loc[known, "difference"], gain[known])

@@ -50,9 +50,7 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def abstention(
-    rows: pd.DataFrame, components: pd.DataFrame, *, risk_max: float, settings: Settings
-) -> pd.DataFrame:
+def abstention(rows: pd.DataFrame, components: pd.DataFrame, *, risk_max: float, settings: Settings) -> pd.DataFrame:
     """Which share of items can the candidate decide alone, at most `risk_max` of those decisions wrong?
 
     The lowest cut on sureness whose error on the calibrate split is under `risk_max` with confidence `settings.level`

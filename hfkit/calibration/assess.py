@@ -75,7 +75,8 @@ def _view(
         reason = (f"no {model} score" if not len(scored) and len(rows) else g.reason) or _one_class(y, settings)
         level = settings.level if g.name == "all" else together
         known, note = ({}, reason) if reason else measure(
-            y, s, clusterings(part), threshold=float(component.threshold), n_boot=settings.n_boot, level=level, rng=rng)  # fmt: skip
+            y, s, clusterings(part), threshold=float(component.threshold), n_boot=settings.n_boot, level=level,
+            rng=rng)  # fmt: skip
         if g.name == "all" and lost and not reason:
             left = f"about {publish.size(lost, settings)}" if publish.size(lost, settings) else "a few"
             note = "; ".join(x for x in (note, f"{left} rows without a {model} score left out") if x)

@@ -12,7 +12,7 @@ from hfkit.calibration import publish
 from hfkit.calibration.binned import Floats, brier_parts, debiased, ece
 from hfkit.calibration.groups import Settings
 from hfkit.calibration.recalibrate import EDGE, Map, beta, isotonic, logistic
-from hfkit.shared import evidence, stats
+from hfkit.shared import stats
 
 MAPS: dict[str, Callable[[Floats, Floats], Map | None]] = {"logistic": logistic, "isotonic": isotonic, "beta": beta}
 SCORES = ("ece", "debiased", "brier", "log_loss")
@@ -56,12 +56,12 @@ def _compare(fit: pd.DataFrame, test: pd.DataFrame, model: str, name: str, setti
     scores = (ece(y, mapped), debiased(y, mapped, item), brier_parts(y, mapped)["brier"],
               float(stats.log_loss(y, mapped)))  # fmt: skip
     told = {k: publish.outward((v, v, v), settings)[0] for k, v in zip(SCORES, scores, strict=True)}
-    gain = (math.nan,) * 3 if name == "none" else stats.mean_interval(_loss(y, mapped) - _loss(y, s), item, settings.level)
+    gain = (
+        (math.nan,) * 3 if name == "none" else stats.mean_interval(_loss(y, mapped) - _loss(y, s), item, settings.level)
+    )
     gain = publish.outward(gain, settings)
     note = "" if name == "none" or not math.isnan(gain[1]) else "no interval: all test rows are about one item"
-    verdict = "info" if name == "none" else evidence.judge(gain[1], gain[2], target=0.0, better="lower")
-    if gain[1] == gain[2] == 0:
-        verdict, note = "cannot tell", "the map changes nothing"
+    verdict = "info" if name == "none" else "pass" if gain[2] < 0 else "fail" if gain[1] > 0 else "cannot tell"
     return {**sizes, **told, **dict(zip(GAIN, gain, strict=True)), "verdict": verdict, "note": note}
 
 

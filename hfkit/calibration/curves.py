@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pandas as pd
 
 from hfkit.calibration import means, publish
@@ -32,9 +31,9 @@ def reliability(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
                 out += [{**where, **line} for line in _lines(seen[g.rows], model, g.reason)]
     table = publish.shares(pd.DataFrame(out, columns=COLUMNS), "events", "n", ("event_rate", "low", "high"), settings)
     score = table["mean_score"].where(table["n"].notna())
-    table["note"] = np.where(np.array([line["reason"] != "" for line in out], bool), [line["reason"] for line in out],
-                             table["note"]) if out else table["note"]  # fmt: skip
-    return table.assign(mean_score=score if settings.exact else score.round(publish.DECIMALS))
+    reason = pd.Series([line["reason"] for line in out], index=table.index, dtype="object")
+    note = table["note"].astype("object").where(reason == "", reason)
+    return table.assign(mean_score=score if settings.exact else score.round(publish.DECIMALS), note=note)
 
 
 def _lines(rows: pd.DataFrame, model: str, reason: str) -> list[dict[str, object]]:
@@ -63,6 +62,7 @@ def rate_interval(y: Floats, clusters: list[Codes], level: float = 0.95) -> tupl
 
     Where the rate is 0 or 1 there is no variation to count by, and the clusters are counted instead.
 
+    >>> import numpy as np
     >>> [round(v, 3) for v in rate_interval(np.zeros(12), [np.arange(12) // 2])]
     [0.0, 0.459]
     """

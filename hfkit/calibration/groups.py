@@ -110,9 +110,7 @@ def groups(rows: pd.DataFrame, settings: Settings) -> list[Group]:
     return found
 
 
-def _short(
-    part: pd.DataFrame, attribute: str, person: pd.Series, inside: NDArray[np.bool_], settings: Settings
-) -> str:
+def _short(part: pd.DataFrame, attribute: str, person: pd.Series, inside: NDArray[np.bool_], settings: Settings) -> str:
     """Why a group is too small to publish; empty if it is not."""
     here, there = person[inside].nunique(), person[~inside].nunique()
     if attribute.startswith("rater."):

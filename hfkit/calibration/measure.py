@@ -73,7 +73,9 @@ def _draw(
     draws = r.draw(columns, codes, mesh, rng=rng, n_boot=n_boot, stretch=stretch)
     draws.replicate["unseen"] = rng.standard_normal((n_boot, len(spread))) * spread
     middle = np.array([s[bin_of(s) == b].mean() if (bin_of(s) == b).any() else 0.0 for b in range(len(spread))])
-    draws.replicate["unseen mesh"] = draws.replicate["unseen"] @ kernel[np.round(middle * (len(kernel) - 1)).astype(int)]
+    draws.replicate["unseen mesh"] = (
+        draws.replicate["unseen"] @ kernel[np.round(middle * (len(kernel) - 1)).astype(int)]
+    )
     return draws
 
 

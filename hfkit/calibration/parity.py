@@ -61,7 +61,7 @@ def _p_value(moment: Floats, inside: np.ndarray, clusters: list[Codes]) -> float
 def parity(
     rows: pd.DataFrame, model: str, view: str, component: str, usable: list[Group], settings: Settings
 ) -> list[dict[str, object]]:
-    """One evidence row an attribute with its p value, rounded upwards; `usable` are the groups large enough to compare."""
+    """One evidence row an attribute, its p value rounded upwards; `usable` are the groups large enough to compare."""
     out = []
     clusters = clusterings(rows) if len(rows) else []
     for attribute in sorted({g.attribute for g in usable}):

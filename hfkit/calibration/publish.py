@@ -1,4 +1,4 @@
-"""What may be published: rounded counts, rates of rounded counts, means rounded outward, and the sums they amount to."""
+"""What may be published: rounded counts, rates of rounded counts, means rounded outward; and the sums they are."""
 
 from __future__ import annotations
 
@@ -43,9 +43,7 @@ def size(n: int, settings: Settings) -> int:
     return int(disclosure.round_counts(n, settings.round_to)) if n >= settings.suppress_below else 0
 
 
-def share(
-    counts: list[tuple[float, float]], triples: list[Triple], settings: Settings
-) -> list[tuple[Triple, str]]:
+def share(counts: list[tuple[float, float]], triples: list[Triple], settings: Settings) -> list[tuple[Triple, str]]:
     """Shares of counts, from rounded counts alone, with bounds that hold whichever counts stand behind; and notes.
 
     See disclosure.protect: too few rows give nothing, a share that would be shown as 0 or 1 gives bounds only. One
@@ -59,7 +57,9 @@ def share(
         top=[c[0] for c in counts], n=[c[1] for c in counts], note=""
     )
     known = frame["value"].notna()
-    frame = pd.concat([shares(frame[known], "top", "n", ("value", "low", "high"), settings), frame[~known]]).sort_index()
+    frame = pd.concat(
+        [shares(frame[known], "top", "n", ("value", "low", "high"), settings), frame[~known]]
+    ).sort_index()
     return [((r.value, r.low, r.high), r.note) for r in frame.itertuples()]
 
 
@@ -123,9 +123,7 @@ def _places(rows: pd.DataFrame, kind: str, single: list[str], settings: Settings
     return out
 
 
-def _by_bin(
-    curve: pd.DataFrame, place: dict[str, dict[str, str]], settings: Settings
-) -> list[dict[str, object]]:
+def _by_bin(curve: pd.DataFrame, place: dict[str, dict[str, str]], settings: Settings) -> list[dict[str, object]]:
     """Rows and events of every bin of every group; bins of a group that is withheld are withheld."""
     lines = curve.set_index(["group", "bin"])
     out: list[dict[str, object]] = []

@@ -136,5 +136,6 @@ def reliability_groups(frame: pd.DataFrame, columns: int = 3) -> Figure:
         ax.set_visible(False)
     fig.supxlabel("mean score", fontsize=9)
     fig.supylabel("share of events", fontsize=9)
-    panels[0].legend(frameon=False, fontsize=8, loc="upper left")
+    handles, labels = panels[0].get_legend_handles_labels()
+    fig.legend(handles, labels, frameon=False, fontsize=8, loc="outside upper right", ncols=2)
     return fig

@@ -20,7 +20,6 @@ from hfkit.calibration.curves import rate_interval
 from hfkit.calibration.measure import WINDOW, measure
 from hfkit.calibration.recalibrate import expit, logit
 from hfkit.calibration.smooth import kernel_matrix, smooth
-from hfkit.shared import stats
 
 SIZES, RATES = (5, 20, 60, 200, 1000), (0.02, 0.1, 0.4, 0.98)
 TRUTHS = ("calibrated", "shift 0.03", "shift 0.15", "over-confident", "under-confident")
@@ -76,10 +75,11 @@ class World:
         """The slope of the logistic recalibration in the population."""
         x, p = logit(self.score), self.rate
         loss = optimize.minimize(
-            lambda fit: float((np.logaddexp(0, fit[0] + fit[1] * x) - p * (fit[0] + fit[1] * x)).mean()), [0.0, 1.0],
-            jac=lambda fit: np.array([(expit(fit[0] + fit[1] * x) - p).mean(), (x * (expit(fit[0] + fit[1] * x) - p)).mean()]),
+            lambda fit: float((np.logaddexp(0, fit[0] + fit[1] * x) - p * (fit[0] + fit[1] * x)).mean()),
+            [0.0, 1.0],
+            jac=lambda fit: np.array([np.ones(40), x]) @ (expit(fit[0] + fit[1] * x) - p) / 40,
             options={"gtol": 1e-9},
-        )  # fmt: skip
+        )
         return float(loss.x[1])
 
     def smooth(self, width: float) -> float:
