@@ -18,7 +18,7 @@ test: env-test ## lint, types, the loop, all tests, and the notebooks' check cel
 	@$(MAKE) --no-print-directory lint
 	@mkdir -p -m 700 build
 	@dvc repro
-	@python -m pytest
+	@python -m pytest -n auto --dist loadfile
 	@python -m pytest --nbval notebooks -o addopts= -o filterwarnings=default -p no:cacheprovider -q
 
 lint: env-test

@@ -13,7 +13,7 @@ from sklearn.metrics import accuracy_score, precision_score
 
 from hfkit import aggregate, fairness
 from hfkit.commands.sample import world as sample_world
-from hfkit.fairness import effective, gaps
+from hfkit.fairness import effective, extremes, gaps
 from hfkit.fairness.rows import cells, fractions
 from hfkit.shared import schema, stats
 
@@ -163,7 +163,7 @@ def test_small_groups_are_named_but_not_shown():
     group, y, says = world(np.random.default_rng(4), [200, 9, 200], [0.8] * 3)
     out = assessed(group, y, says, says)
     rows = out.groups[out.groups["group"] == "served.g=g01"]
-    assert len(rows) == 10
+    assert len(rows) == 14
     assert rows[["numerator", "denominator", "value", "low", "high"]].isna().all(axis=None)
     few = out.evidence[out.evidence["group"] == "served.g=g01"]
     assert few["value"].isna().all()
@@ -230,15 +230,10 @@ def test_chance_is_taken_out_of_the_largest_difference():
     k = rng.binomial(30, 0.5, size=(300, 12)).astype(float)
     n = np.full(12, 30.0)
     assert np.ptp(k / 30, axis=1).mean() > 0.25
-    assert np.mean([gaps.spread(row / n, n, row) for row in k]) < 0.05
+    assert np.mean([extremes.spread(row / n, n, row) for row in k]) < 0.05
     apart = rng.binomial(400, np.array([0.5] * 11 + [0.8]), size=(100, 12)).astype(float)
     n = np.full(12, 400.0)
-    assert np.mean([gaps.spread(row / n, n, row) for row in apart]) == pytest.approx(0.3, abs=0.05)
-
-
-def side(counts):
-    counts = np.asarray(counts)[None, None]
-    return effective.Side(counts, counts.sum(axis=(-3, -2, -1)), np.ones((1, 1, 15)), np.full((1, 1, 15), np.inf))
+    assert np.mean([extremes.spread(row / n, n, row) for row in apart]) == pytest.approx(0.3, abs=0.05)
 
 
 @pytest.mark.parametrize("n", [5, 10, 25])
@@ -251,10 +246,27 @@ def test_paired_change_covers(n, up, down):
         for d in range(n - u + 1):
             counts = np.zeros((2, 3, 3), int)
             counts[1, 0, 1], counts[1, 1, 0], counts[1, 1, 1] = u, d, n - u - d
-            _, low, high = gaps.changes(side(counts), np.full((1, 1, 1), 0.95))
+            _, low, high = gaps.changes(effective.alone(counts[None, None]), np.full((1, 1, 1), 0.95)).interval()
             inside = low[0, 0, 1] <= up - down <= high[0, 0, 1]
             covered += inside * some * binom.pmf(d, n - u, down / (1 - up))
     assert covered >= 0.93
+
+
+@pytest.mark.parametrize("level", [0.95, 0.999])
+@pytest.mark.parametrize(("n", "m"), [(5, 5), (6, 6), (10, 10), (14, 17), (5, 40)])
+def test_a_gap_covers_at_every_level(n, m, level):
+    """Exact over both binomials, near 0 and 1 too: MOVER alone stays at 0.93 there, whatever level is asked for."""
+    pairs = np.array([(k, j) for k in range(n + 1) for j in range(m + 1)])
+    sides = []
+    for column, size in enumerate((n, m)):
+        counts = np.zeros((1, len(pairs), 2, 3, 3), int)
+        counts[0, :, 1, 0, 0], counts[0, :, 1, 1, 1] = size - pairs[:, column], pairs[:, column]
+        sides.append(gaps.rates(effective.alone(counts), np.full((1, 1, 1), level)))
+    _, low, high = (v[0, :, 1] for v in gaps.between(*sides, gaps.difference).interval())
+    for p in (0.02, 0.03, 0.05, 0.1, 0.3, 0.5):
+        for q in (0.02, 0.5, 0.9, 0.95, 0.97, 0.98):
+            weight = binom.pmf(pairs[:, 0], n, p) * binom.pmf(pairs[:, 1], m, q)
+            assert weight[(low <= p - q + 1e-12) & (p - q - 1e-12 <= high)].sum() >= level - 0.02
 
 
 def test_answers_of_one_rater_count_as_one_where_they_are_alike():
@@ -267,7 +279,7 @@ def test_answers_of_one_rater_count_as_one_where_they_are_alike():
     group, _ = effective.sides(p, 0)
     assert group.weight[0, 0, 6] == pytest.approx(10 * 10 / 9 + 100 / 99 - 1)  # by rater + by item - by row
     assert group.df[0, 0, 6] == 9
-    value, low, high = (v[0, 0, 6] for v in gaps.rates(group, np.full((1, 1, 1), 0.95)))
+    value, low, high = (v[0, 0, 6] for v in gaps.rates(group, np.full((1, 1, 1), 0.95)).interval())
     row_low, row_high = stats.exact(value * 100, 100)
     assert high - low > 2.5 * (row_high - row_low)
 

@@ -6,15 +6,20 @@
 from __future__ import annotations
 
 from hfkit.fairness.assess import Assessment, assess
+from hfkit.fairness.consistency import consistency
 from hfkit.fairness.deciders import deciders
 from hfkit.fairness.disagreement import rules, statements
+from hfkit.fairness.outcomes import outcomes
 from hfkit.fairness.power import power
-from hfkit.fairness.publish import attacked, published
-from hfkit.fairness.reading import answer, drawn, metrics, tally, verdicts
+from hfkit.fairness.publish import attacked, coarse
+from hfkit.fairness.reading import answer, drawn, grid, metrics, tally, verdicts
+from hfkit.fairness.representation import representation
 from hfkit.fairness.rows import MEASURES, MODELS, Perspective, perspectives
 from hfkit.fairness.slices import Search, blind_spots, cases
+from hfkit.fairness.terms import Measured, Terms
 
 __all__ = [
-    "MEASURES", "MODELS", "Assessment", "Perspective", "Search", "answer", "assess", "attacked", "blind_spots", "cases",
-    "deciders", "drawn", "metrics", "perspectives", "power", "published", "rules", "statements", "tally", "verdicts",
+    "MEASURES", "MODELS", "Assessment", "Measured", "Perspective", "Search", "Terms", "answer", "assess", "attacked",
+    "blind_spots", "cases", "coarse", "consistency", "deciders", "drawn", "grid", "metrics", "outcomes", "perspectives",
+    "power", "representation", "rules", "statements", "tally", "verdicts",
 ]  # fmt: skip

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from hfkit.fairness import gaps
+from hfkit.fairness import gaps, publish
 from hfkit.fairness.effective import Floats, Side, sides
-from hfkit.fairness.rows import BETTER, MEASURES, MODELS, UNIT, Perspective, fractions
-from hfkit.shared import evidence, stats
+from hfkit.fairness.extremes import extremes
+from hfkit.fairness.rows import BETTER, MEASURES, MODELS, OPPOSITE, Perspective
+from hfkit.shared import disclosure, evidence
 
 Row = dict[str, object]
 LEVEL = 0.95
@@ -20,11 +21,13 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Targets:
-    """A gap beyond `margin` in a `judged` measure fails; below `min_group` items or raters nothing is shown."""
+    """A gap beyond `margin` in a `judged` measure fails; what is published is as publish.shown says."""
 
     margin: float
-    min_group: int
     judged: tuple[str, ...]
+    min_group: int
+    suppress_below: int
+    round_to: int
 
 
 @dataclass(frozen=True)
@@ -44,24 +47,29 @@ class _Tables:
 
 
 def assess(
-    perspectives: list[Perspective], *, margin: float = 0.05, min_group: int = 10, judged: list[str] | None = None
-) -> Assessment:
+    perspectives: list[Perspective], *, margin: float = 0.05, min_group: int = 10, judged: list[str] | None = None,
+    suppress_below: int = 1, round_to: int = 1,
+) -> Assessment:  # fmt: skip
     """Is the new model at least as good for everyone? Groups, changes and evidence.
 
     `margin` is the largest tolerated gap (a difference of rates, 0..1); `judged` the measures held to it (None = all).
     A verdict fails where the whole interval lies beyond the margin on the bad side, passes where none of it does, and
     else cannot be told. Intervals of gaps and of changes hold together, 95 % for all judged gaps of one component and
     perspective (Sidak 1967, JASA 62:626). Groups of fewer than `min_group` items (served) or raters (rater), or that
-    leave fewer outside, are named but not shown.
+    leave fewer outside, are named but not shown; so is a statistic on fewer than `suppress_below` persons (1 = all are
+    shown). All numbers follow from counts rounded to `round_to` (1 = exact) and can be published; bounds hold for every
+    count that rounds to them.
     """
-    targets = Targets(margin, min_group, tuple(MEASURES if judged is None else judged))
+    targets = Targets(margin, tuple(MEASURES if judged is None else judged), min_group, suppress_below, round_to)
     out = _Tables()
     for p in perspectives:
-        pairs = [sides(p, a) for a in range(len(p.attributes))]
-        count = sum((_family(group, rest, targets) for group, rest in pairs), np.zeros(len(p.components), int))
+        told = [publish.shown(p, a, min_group=min_group, suppress_below=suppress_below) for a in range(len(p.groups))]
+        pairs = [sides(p, a, round_to, shown.rough) for a, shown in enumerate(told)]
+        both = zip(pairs, told, strict=True)
+        count = sum((_family(*pair, shown.why, targets) for pair, shown in both), np.zeros(len(p.components), int))
         level = (LEVEL ** (1 / np.maximum(count, 1)))[:, None, None]
         for a, (group, rest) in enumerate(pairs):
-            _attribute(out, p, a, _compare(group, rest, level), targets)
+            _attribute(out, p, a, _compare(group, rest, told[a].why, level), targets)
     if not out.evidence:
         note = "no test row carries a cohort column (items.cohort.* or raters.cohort.*): nobody can be compared"
         out.evidence.append(
@@ -78,19 +86,12 @@ GROUPS = ["component", "group", "model", "measure", "numerator", "denominator", 
 CHANGES = ["component", "group", "measure", "n", "before", "after", "change", "low", "high", "verdict", "note"]
 
 
-def _family(group: Side, rest: Side, targets: Targets) -> Any:
+def _family(group: Side, rest: Side, why: publish.Words, targets: Targets) -> Any:
     """How many different gaps of each component are judged? Two groups make one gap, seen from both sides."""
     judged = [MEASURES.index(m) for m in targets.judged]
-    usable = (
-        (fractions(group.counts)[1] > 0) & (fractions(rest.counts)[1] > 0) & _shown(group, rest, targets)[..., None]
-    )
+    usable = (group.bottom[0] > 0) & (rest.bottom[0] > 0) & (why[..., :10] == "")
     found = usable[..., [*judged, *(j + 5 for j in judged)]].sum(axis=(1, 2))
     return np.where((group.units > 0).sum(axis=1) == 2, found // 2, found)
-
-
-def _shown(group: Side, rest: Side, targets: Targets) -> Any:
-    """Groups large enough, and large enough outside: else the group is what everyone minus the others gives."""
-    return (group.units >= targets.min_group) & ((rest.units >= targets.min_group) | (rest.units == 0))
 
 
 @dataclass(frozen=True)
@@ -99,46 +100,54 @@ class _Compared:
 
     group: Side
     rest: Side
+    why: publish.Words
     rate: gaps.Interval
+    inside: gaps.Interval
     gap: gaps.Interval
     ratio: gaps.Interval
     change: gaps.Interval
     gap_change: gaps.Interval
 
 
-def _compare(group: Side, rest: Side, level: Floats) -> _Compared:
+def _compare(group: Side, rest: Side, why: publish.Words, level: Floats) -> _Compared:
     inside, outside = gaps.rates(group, level), gaps.rates(rest, level)
     change, others = gaps.changes(group, level), gaps.changes(rest, level)
     return _Compared(
-        group, rest, gaps.rates(group, np.full((1, 1, 1), LEVEL)), stats.mover(inside, outside),
-        gaps.ratio(inside, outside), change, stats.mover(change, others),
+        group, rest, why, gaps.rates(group, np.full((1, 1, 1), LEVEL)).interval(), inside.interval(),
+        gaps.between(inside, outside, gaps.difference).interval(), gaps.between(inside, outside, gaps.ratio).interval(),
+        change.interval(), gaps.between(change, others, gaps.difference).interval(),
     )  # fmt: skip
 
 
 def _attribute(out: _Tables, p: Perspective, a: int, x: _Compared, targets: Targets) -> None:
-    shown = _shown(x.group, x.rest, targets)
     for c, component in enumerate(p.components):
         if not x.group.units[c].any():
             continue
         for g, name in enumerate(p.groups[a]):
-            few = "" if shown[c, g] else f"fewer than {targets.min_group} {UNIT[p.name]} in this group or outside of it"
             where = {"component": component, "group": name}
-            _group(out, x, (c, g), where, few)
-            _gaps(out, x, (c, g), {**where, "few": few}, targets)
-            _changes(out, x, (c, g), {**where, "few": few}, targets)
-        _spreads(out, p, a, x, c, shown[c])
+            _group(out, x, (c, g), where, targets)
+            _gaps(out, x, (c, g), where, targets)
+            _changes(out, x, (c, g), where, targets)
+        names = [name.split(".", 1)[1] for name in p.groups[a]]
+        place = {"component": component, "group": p.attributes[a]}
+        out.evidence += extremes(x.group, x.inside, x.why, c, names, place)
 
 
-def _group(out: _Tables, x: _Compared, at: tuple[int, int], where: dict[str, str], few: str) -> None:
-    top, bottom = (f[at] for f in fractions(x.group.counts))
+def _group(out: _Tables, x: _Compared, at: tuple[int, int], where: dict[str, str], targets: Targets) -> None:
+    top, bottom = x.group.top[0][at], x.group.bottom[0][at]
     for s in range(10):
-        note = f"{few}: not shown" if few else "" if bottom[s] else _empty(MEASURES[s % 5], MODELS[s // 5])
-        hide = math.nan if few else 1.0
+        note = x.why[at][s] or ("" if bottom[s] else _empty(MEASURES[s % 5], MODELS[s // 5]))
+        hide = math.nan if x.why[at][s] else 1.0
         value, low, high = (float(v[at][s]) * hide for v in x.rate)
-        out.groups.append({
-            **where, "model": MODELS[s // 5], "measure": MEASURES[s % 5], "numerator": top[s] * hide,
-            "denominator": bottom[s] * hide, "value": value, "low": low, "high": high, "note": note,
-        })  # fmt: skip
+        if targets.round_to > 1 and not note and top[s] in (0, bottom[s]):
+            value, note = math.nan, disclosure.EDGE
+        counts = {"numerator": top[s] * hide, "denominator": bottom[s] * hide}
+        row = {**where, "model": MODELS[s // 5], "measure": MEASURES[s % 5]}
+        out.groups.append({**row, **counts, "value": value, "low": low, "high": high, "note": note})
+        if MEASURES[s % 5] in OPPOSITE:  # the same rows, counted from the other side
+            counts["numerator"] = counts["denominator"] - counts["numerator"]
+            row["measure"] = OPPOSITE[MEASURES[s % 5]]
+            out.groups.append({**row, **counts, "value": 1 - value, "low": 1 - high, "high": 1 - low, "note": note})
 
 
 def _empty(measure: str, who: str) -> str:
@@ -148,17 +157,18 @@ def _empty(measure: str, who: str) -> str:
 
 
 def _gaps(out: _Tables, x: _Compared, at: tuple[int, int], where: dict[str, str], targets: Targets) -> None:
-    bottom, rest = fractions(x.group.counts)[1][at], fractions(x.rest.counts)[1][at]
+    bottom, rest = x.group.bottom[0][at], x.rest.bottom[0][at]
     for s in range(10):
         measure, model = MEASURES[s % 5], MODELS[s // 5]
         empty = "" if bottom[s] else _empty(measure, model)
         empty = empty or ("" if rest[s] else _empty(measure, model) + " outside the group")
+        place = {**where, "why": x.why[at][s]}
         interval = tuple(float(v[at][s]) for v in x.gap)
-        out.evidence.append(_row(f"{measure} gap ({model})", interval, int(bottom[s]), where, measure, targets, empty))
+        out.evidence.append(_row(f"{measure} gap ({model})", interval, int(bottom[s]), place, measure, targets, empty))
         if s % 5 == 0:
             interval = tuple(float(v[at][s]) for v in x.ratio)
-            silent = Targets(targets.margin, targets.min_group, ())
-            row = _row(f"disparate impact ratio ({model})", interval, int(bottom[s]), where, measure, silent, empty)
+            silent = replace(targets, judged=())
+            row = _row(f"disparate impact ratio ({model})", interval, int(bottom[s]), place, measure, silent, empty)
             if not row["note"]:
                 row["note"] = four_fifths(interval[0], interval[1], interval[2])
             out.evidence.append(row)
@@ -186,14 +196,16 @@ def _row(
     better = BETTER[measure]
     judged = measure in targets.judged
     place: dict[str, Any] = {"component": where["component"], "group": where["group"], "better": better}
-    if where["few"]:
-        empty, interval, n = f"{where['few']}: not shown", (math.nan,) * 3, 0
+    if where["why"]:
+        empty, interval, n = where["why"], (math.nan,) * 3, 0
     value, low, high = interval
     if math.isnan(low) or math.isnan(high):
         note = empty or "undefined: raters too few for an interval"
         return evidence.row(name, value=value, n=n, verdict="cannot tell" if judged else "info", note=note, **place)
     verdict = verdict_of(low, high, margin=targets.margin, better=better) if judged else "info"
     note = settle(value, low, high, n=n, margin=targets.margin, better=better) if verdict == "cannot tell" else ""
+    if note and (low > 0 or high < 0):
+        note = f"a difference is shown, whether beyond the margin is not; {note}"
     return evidence.row(name, value=value, low=low, high=high, n=n, verdict=verdict, note=note, **place)
 
 
@@ -232,41 +244,19 @@ def settle(value: float, low: float, high: float, *, n: int, margin: float, bett
 
 
 def _changes(out: _Tables, x: _Compared, at: tuple[int, int], where: dict[str, str], targets: Targets) -> None:
-    counts = x.group.counts[at].copy()
-    counts[:, 2], counts[..., 2] = 0, 0  # rows with a score of both models
-    top, bottom = fractions(counts)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rate = np.where(bottom > 0, top / bottom, np.nan)
+    paired, bottom = x.group.paired[0][at], x.group.bottom[0][at]
     for s, measure in enumerate(MEASURES):
-        n = int(min(bottom[s], bottom[s + 5]))
+        n = int(min(bottom[s], bottom[s + 5]) if measure == "precision" else paired[s])
         empty = "" if n else "undefined: no such rows with a score of both models"
         interval = tuple(float(v[at][s]) for v in x.change)
-        row = _row(f"{measure} change", interval, n, where, measure, targets, empty)
+        place = {**where, "why": x.why[at][10 + s]}
+        row = _row(f"{measure} change", interval, n, place, measure, targets, empty)
         moved = tuple(float(v[at][s]) for v in x.gap_change)
         empty = empty or ("undefined outside the group" if math.isnan(moved[0]) else "")
-        out.evidence += [row, _row(f"{measure} gap change", moved, n, where, measure, targets, empty)]
-        hide = math.nan if where["few"] else 1.0
+        out.evidence += [row, _row(f"{measure} gap change", moved, n, place, measure, targets, empty)]
+        before, after = (math.nan if x.why[at][i] else float(x.rate[0][at][i]) for i in (s, s + 5))
         out.changes.append({
             "component": where["component"], "group": where["group"], "measure": measure, "n": row["n"],
-            "before": float(rate[s]) * hide, "after": float(rate[s + 5]) * hide, "change": row["value"],
+            "before": before, "after": after, "change": row["value"],
             "low": row["low"], "high": row["high"], "verdict": row["verdict"], "note": row["note"],
         })  # fmt: skip
-
-
-def _spreads(out: _Tables, p: Perspective, a: int, x: _Compared, c: int, shown: Any) -> None:
-    """Best minus worst group of an attribute, corrected for chance, with the pair that drives it."""
-    top, bottom = (e[c][shown] for e in x.group.effective())
-    names = [name.split(".", 1)[1] for name, s in zip(p.groups[a], shown, strict=True) if s]
-    attribute = p.attributes[a]
-    for s in range(10):
-        use = np.flatnonzero(bottom[:, s] > 0)
-        rate = top[use, s] / bottom[use, s]
-        value = gaps.spread(rate, bottom[use, s], top[use, s])
-        note = "undefined: fewer than two groups can be shown"
-        if len(use) > 1:
-            first, last = use[np.argmax(rate)], use[np.argmin(rate)]
-            note = f"driven by {names[first]} (highest) and {names[last]} (lowest); chance taken out"
-        out.evidence.append(evidence.row(
-            f"{MEASURES[s % 5]} spread ({MODELS[s // 5]})", value=value, n=int(bottom[use, s].sum()),
-            component=p.components[c], group=attribute, better="lower", note=note,
-        ))  # fmt: skip

@@ -162,7 +162,7 @@ def _strata(world: _World, weight: Floats, population: pd.DataFrame) -> Iterator
         group = groups.names(world.rows, f"rater.{cohort}").to_numpy()
         label = decided(world.share(poststratified(world.item, group, weight, share)))
         known = np.bincount(world.item, weights=np.isin(group, list(share)), minlength=len(label)) > 0
-        note = f"{int((~known).sum())} items fall back to the plain vote: no answer of a listed group"
+        note = f"{_some(int((~known).sum()))} items fall back to the plain vote: no answer of a listed group"
         yield f"post-stratified vote (rater.{cohort})", label, note if (~known).any() else ""
 
 
@@ -191,7 +191,7 @@ def _worst(world: _World, attribute: str, shown: list[str], plain: Floats) -> tu
         return rule, None, f"undefined: fewer than two groups of at least {world.minimum} raters"
     member = groups.names(world.rows, attribute).to_numpy()
     label = _least(world, member, shown, plain)
-    note = f"a bound: {int((label != plain).sum())} labels differ"
+    note = f"a bound: {_some(int((label != plain).sum()))} labels differ"
     if world.rng is not None:
         codes, who = pd.factorize(world.rows["rater"], sort=True)
         of = np.empty(len(who), object)
@@ -222,11 +222,16 @@ def _row(world: _World, rule: str, label: Floats | None, plain: Floats, note: st
     found, before = (verdict(*_interval(world.under(a)[use], world.measure)[1:], measure=world.measure)
                      for a in (label, plain))  # fmt: skip
     lost = int((~use).sum())
-    notes = [note, f"{lost} items have no other answer and are left out of both sides" if lost else ""]
+    notes = [note, f"{_some(lost)} items have no other answer and are left out of both sides" if lost else ""]
     notes.append("undefined bounds: the items do not differ" if math.isnan(low) else "")
     notes.append(f"majority vote on these items: {before}" if found != before else "")
     return {**where, "value": value, "low": low, "high": high, "n": int(use.sum()), "verdict": found,
             "flips": "no" if found == before else "yes", "note": "; ".join(filter(None, notes))}  # fmt: skip
+
+
+def _some(n: int, base: int = 10) -> str:
+    """A number of items in words that points at nobody: to the nearest ten, or that they are few."""
+    return f"about {base * round(n / base)}" if n >= base else f"fewer than {base}"
 
 
 def _interval(x: Floats, measure: str) -> tuple[float, float, float]:

@@ -1,4 +1,11 @@
-"""How many independent rows are the rows worth? Design effects of answers that go together by rater and by item."""
+"""What is known of each group and of everyone else: counts as they are published, and how many rows they are worth.
+
+Of a group, the rows with and without the event are published, and how many of each a model acted on; every rate, gap
+and change follows from these few counts. Rounded to a base, each stands for a range, and bounds hold for all of it.
+(More counts, each rounded by itself, would narrow one another down: see publish.attacked.) Counts of everyone else are
+those of all rows less the group's. Of a `rough` group, with too few rows of one kind, its rows and those acted on are
+published as two counts of their own.
+"""
 
 from __future__ import annotations
 
@@ -8,51 +15,141 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from hfkit.fairness.rows import BOTTOM, TOP, Ints, Perspective, cells, fractions
+from hfkit.fairness.rows import BOTTOM, DOWN, TOP, UP, Ints, Perspective, cells
+from hfkit.shared import disclosure
 
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+STEP = 2**0.25  # a design effect is published as the next power of this
+CORE = np.array([(TOP[s + 1], BOTTOM[s + 1], TOP[s + 2], BOTTOM[s + 2]) for s in (0, 5)]).reshape(8, 2, 3, 3)
+FLIPS = np.array([UP[1], DOWN[1], UP[2], DOWN[2], BOTTOM[11], BOTTOM[12]])
+ROUGH = np.array([TOP[0], BOTTOM[0], TOP[5], BOTTOM[5]])
 
 
 @dataclass(frozen=True)
 class Side:
-    """Counts of groups, or of everyone else: axes component, group (and statistic, see rows.fractions).
+    """Groups, or everyone else: axes component, group, statistic (see rows.fractions).
 
-    `weight` is the design effect (1 = independent rows) and `df` the degrees of freedom of its estimate (inf = known).
+    `top` and `bottom` are numerators and denominators of the measures of both models, with a first axis: as published,
+    where the rate is lowest, where it is highest. `up`, `down` and `paired` are rows that go from 0 to 1, from 1 to 0,
+    and all, as published, least, most. `weight` is the design effect (1 = independent rows), `df` the degrees of
+    freedom of its estimate (inf = known).
     """
 
-    counts: Ints
     units: Ints
+    top: Floats
+    bottom: Floats
+    up: Floats
+    down: Floats
+    paired: Floats
     weight: Floats
     df: Floats
+    rounded: bool = False
 
     def effective(self) -> tuple[Floats, Floats]:
-        """Numerators and denominators divided by the design effect."""
-        top, bottom = fractions(self.counts)
-        return top / self.weight, bottom / self.weight
+        """Published numerators and denominators of both models' measures, divided by the design effect."""
+        return self.top[0] / self.weight[..., :10], self.bottom[0] / self.weight[..., :10]
 
 
-def sides(p: Perspective, attribute: int) -> tuple[Side, Side]:
+def sides(p: Perspective, attribute: int, base: int = 1, rough: Bools | None = None) -> tuple[Side, Side]:
     """Each group of an attribute, and everyone else, with counts, units and design effects.
 
-    The variance of a rate among answers is that of its residuals summed by rater plus that summed by item minus that by
-    row (Cameron, Gelbach and Miller 2011, JBES 29:238), never below that of independent rows. Where all answers are
-    alike no variance can be seen: the rows then count as many as there are raters.
+    `base` is what counts are rounded to; `rough` (component, group, model) says which groups have too few rows with or
+    without the event. The variance of a rate among answers is that of its residuals summed by rater plus that summed by
+    item minus that by row (Cameron, Gelbach and Miller 2011, JBES 29:238), never below that of independent rows. Where
+    all answers are alike no variance can be seen: the rows then count as many as there are raters.
     """
     counts, units = cells(p, attribute)
-    rest_counts = counts.sum(axis=1, keepdims=True) - counts
+    rough = np.zeros((*counts.shape[:2], 2), bool) if rough is None else rough
+    weight, df = _weights(p, attribute, base)
+    whole, own = _known(counts.sum(axis=1, keepdims=True), base), _known(counts, base)
+    rest = [_less(a, b) for a, b in zip(whole, own, strict=True)]
     rest_units = units.sum(axis=1, keepdims=True) - units
-    shape = (*counts.shape[:2], len(TOP))
+    return (
+        Side(units, *_statistics(own, rough), weight[0], df[0], base > 1),
+        Side(rest_units, *_statistics(rest, rough), weight[1], df[1], base > 1),
+    )
+
+
+def alone(counts: Ints, base: int = 1) -> Side:
+    """Independent rows counted by component, group, label and both decisions, as one side."""
+    units = counts.sum(axis=(-3, -2, -1))
+    shape = (*units.shape, len(TOP))
+    told = _statistics(_known(counts, base), np.zeros((*units.shape, 2), bool))
+    return Side(units, *told, np.ones(shape), np.full(shape, np.inf), base > 1)
+
+
+def _known(counts: Ints, base: int) -> list[Floats]:
+    return [_behind(counts, masks, base) for masks in (CORE, FLIPS, ROUGH)]
+
+
+def _behind(counts: Ints, masks: Ints, base: int) -> Floats:
+    """Counts as published, and the least and the most that may stand behind each (first axis); masks on the last."""
+    shown = disclosure.round_counts(np.tensordot(counts, masks, axes=([-3, -2, -1], [1, 2, 3])), base)
+    return np.stack([shown, *disclosure.behind(shown, base)])
+
+
+def _less(whole: Floats, part: Floats) -> Floats:
+    """What is left of the whole without a part, and the least and the most it can be."""
+    ends = np.stack([whole[0] - part[0], whole[1] - part[2], whole[2] - part[1]])
+    left: Floats = np.maximum(ends, 0.0)
+    return left
+
+
+def _statistics(known: list[Floats], rough: Bools) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """Numerators, denominators and flips of all measures from the published counts."""
+    core, flips, plain = known
+    top, bottom = (
+        np.concatenate([a, b], axis=-1) for a, b in zip(_rates(core[..., :4]), _rates(core[..., 4:]), strict=True)
+    )
+    for model, s in enumerate((0, 5)):
+        acted, rows = plain[..., 2 * model], plain[..., 2 * model + 1]
+        top[..., s] = np.where(rough[..., model], acted, top[..., s])
+        bottom[..., s] = np.where(rough[..., model], rows[[0, 2, 1]], bottom[..., s])
+    up, down, paired = _flips(flips)
+    return np.clip(top, 0, bottom), bottom, up, down, paired
+
+
+def _rates(core: Floats) -> tuple[Floats, Floats]:
+    """Numerators and denominators of a model's five measures: as published, where each is lowest, where highest.
+
+    From rows with the event, acted on and in all, and rows without, acted on and in all (last axis).
+    """
+    ends = []
+    for lower, upper in ((0, 0), (1, 2), (2, 1)):  # each count at the end that makes the rate low (or high)
+        hit, events, false, others = ([core[end, ..., i] for end in (lower, upper)] for i in range(4))
+        top = [hit[0] + false[0], hit[0], false[0], hit[0], hit[0] + others[0] - false[1]]
+        bottom = [events[1] + others[1], events[1], others[1], hit[0] + false[1], events[1] + others[0]]
+        ends.append((np.stack(top, axis=-1), np.stack(bottom, axis=-1)))
+    return np.stack([top for top, _ in ends]), np.stack([bottom for _, bottom in ends])
+
+
+def _flips(known: Floats) -> tuple[Floats, Floats, Floats]:
+    up, down, more, fewer, events, others = np.moveaxis(known, -1, 0)
+    none = np.zeros_like(up)
+    return (
+        np.stack([up + more, up, more, none, up + fewer], axis=-1),
+        np.stack([down + fewer, down, fewer, none, down + more], axis=-1),
+        np.stack([events + others, events, others, none, events + others], axis=-1),
+    )
+
+
+def _weights(p: Perspective, attribute: int, base: int) -> tuple[Floats, Floats]:
+    """Design effects and degrees of freedom: side (group, everyone else), component, group, statistic."""
+    shape = (2, len(p.components), len(p.groups[attribute]), len(TOP))
+    weight, df = np.ones(shape), np.full(shape, np.inf)
     if p.name == "served":
-        one, known = np.ones(shape), np.full(shape, np.inf)
-        return Side(counts, units, one, known), Side(rest_counts, rest_units, one, known)
-    weight, df = np.ones((2, *shape)), np.full((2, *shape), np.inf)
+        return weight, df
     cell = (slice(None), p.y, p.decisions[:, 0] % 3, p.decisions[:, 1] % 3)
     top, bottom = TOP[cell].T.astype(float), BOTTOM[cell].T.astype(float)
-    for c, g in np.ndindex(shape[:2]):
+    for c, g in np.ndindex(shape[1:3]):
         inside, here = p.member[attribute] == g, p.component == c
         for side, rows in enumerate((here & inside, here & ~inside)):
             weight[side, c, g], df[side, c, g] = _design(top[rows], bottom[rows], p.unit[rows], p.item[rows])
-    return Side(counts, units, weight[0], df[0]), Side(rest_counts, rest_units, weight[1], df[1])
+    if base > 1:
+        weight = STEP ** np.ceil(np.log(weight) / np.log(STEP) - 1e-9)
+        df = np.floor((df + 1) / base) * base - 1
+    return weight, df
 
 
 def _design(top: Floats, bottom: Floats, unit: Ints, item: Ints) -> tuple[Floats, Floats]:

@@ -1,94 +1,155 @@
 """Rates of each group, gaps against everyone else, changes from baseline to candidate: arrays with intervals.
 
-Rates have exact bounds (Clopper and Pearson), differences the square-and-add interval on them (MOVER; on Wilson bounds
-it is Newcombe's), on counts divided by the design effect and with Student's quantile for the number of raters. Exact
-bounds are taken because Wilson's cover only 83 % at n = 5.
+Rates have exact bounds (Clopper and Pearson). A difference has the wider of two intervals: square-and-add on the exact
+bounds (MOVER), and Agresti and Caffo's (2000, The American Statistician 54:280), each on counts divided by the design
+effect and with Student's quantile for the number of raters. Alone, the first falls to 93 % where one rate is near 0 and
+the other near 1, at whatever level is asked for, and the second to 90 % at n = 6; Wilson's bounds of a rate cover 83 %
+at n = 5. Where counts are published rounded, the bounds hold for every count that rounds to them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
-from scipy.special import ndtr, stdtrit
+import numpy.typing as npt
+from scipy.special import ndtr, ndtri, stdtrit
 
 from hfkit.fairness.effective import Floats, Side
-from hfkit.fairness.rows import AFTER, BEFORE, CHANGE, fractions
+from hfkit.fairness.rows import AFTER, BEFORE, CHANGE
 from hfkit.shared import stats
 
 Interval = tuple[Floats, Floats, Floats]
 
 
-def rates(side: Side, level: Floats) -> Interval:
-    """(value, low, high) of the measures of the baseline, then of the candidate; NaN where the denominator is 0."""
-    top, bottom = (a[..., :10] for a in side.effective())
+class Estimate(NamedTuple):
+    """A value with its bounds, and the centre and half width of its adjusted Wald interval (NaN where it has none)."""
+
+    value: Floats
+    low: Floats
+    high: Floats
+    centre: Floats
+    half: Floats
+
+
+class Bracket(NamedTuple):
+    """An estimate at the published counts, and at the lowest and the highest that may stand behind them."""
+
+    mid: Estimate
+    least: Estimate
+    most: Estimate
+
+    def interval(self) -> Interval:
+        """(value, low, high), the bounds holding for everything in between."""
+        value = self.mid.value
+        low, high = (np.array([getattr(part, side) for part in self]) for side in ("low", "high"))
+        return value, np.minimum(low.min(axis=0), value), np.maximum(high.max(axis=0), value)
+
+    def some(self, at: slice) -> Bracket:
+        """The same for some of the statistics (last axis)."""
+        return Bracket(*(Estimate(*(a[..., at] for a in part)) for part in self))
+
+
+def rates(side: Side, level: Floats) -> Bracket:
+    """The measures of the baseline, then of the candidate; NaN where the denominator is 0."""
+    confidence, weight = _student(side.df[..., :10], level), side.weight[..., :10]
+    pairs = list(zip(side.top / weight, side.bottom / weight, strict=True))
+    if not side.rounded:
+        return _bracket([_rate(*pairs[0], confidence)])
+    mid, least, most = (_rate(k, n, confidence) for k, n in pairs)
+    centre = np.clip(0.5, least.centre, most.centre)  # the widest that may stand behind
+    half = ndtri(0.5 + confidence / 2) * np.sqrt(centre * (1 - centre) / (pairs[2][1] + 2))
+    return Bracket(mid, least._replace(half=half), most._replace(half=half))
+
+
+def _bracket(parts: list[Estimate]) -> Bracket:
+    """Mid, least and most; one part alone where counts are published as they are."""
+    return Bracket(*(parts if len(parts) == 3 else parts * 3))
+
+
+def _rate(top: Floats, bottom: Floats, level: Floats) -> Estimate:
     with np.errstate(divide="ignore", invalid="ignore"):
         value = np.where(bottom > 0, top / bottom, np.nan)
-    low, high = stats.exact(top, bottom, _student(side.df[..., :10], level))
-    return value, np.minimum(low, value), np.maximum(high, value)
+        low, high = stats.exact(top, bottom, level)
+        centre = (top + 1) / (bottom + 2)
+        half = ndtri(0.5 + level / 2) * np.sqrt(centre * (1 - centre) / (bottom + 2))
+    return Estimate(value, np.minimum(low, value), np.maximum(high, value), centre, half)
 
 
-def changes(side: Side, level: Floats) -> Interval:
-    """(value, low, high) of candidate minus baseline on the same rows, a measure each.
+def changes(side: Side, level: Floats) -> Bracket:
+    """Candidate minus baseline on the same rows, a measure each.
 
     Paired rows: shares that go up and down are two cells of one multinomial, correlated accordingly. Precision has no
-    pairs (its rows differ between the models): its two intervals are subtracted as if independent, which is wide.
+    pairs (its rows differ between the models): its two rates are subtracted as if independent, which is wide.
     """
-    weight, df = side.weight[..., CHANGE], side.df[..., CHANGE]
-    up, down, n = (a / weight for a in flips(side))
+    confidence, weight = _student(side.df[..., CHANGE], level), side.weight[..., CHANGE]
+    (up, few_up, many_up), (down, few_down, many_down), sizes = (a / weight for a in (side.up, side.down, side.paired))
+    parts = [_change(up, down, sizes[0], confidence, _pull(up, down, sizes[0]))]
+    if side.rounded:
+        pull = _pull(many_up, many_down, sizes[1])  # the strongest that may stand behind
+        lowest = [_change(few_up, many_down, size, confidence, pull) for size in sizes[1:]]
+        highest = [_change(many_up, few_down, size, confidence, pull) for size in sizes[1:]]
+        parts += [_outer(*lowest, low=True), _outer(*highest, low=False)]
+    alone = rates(side, level)
+    apart = between(alone.some(AFTER), alone.some(BEFORE), difference)
+    precision = np.arange(5) == 3
+    return _bracket([_where(precision, a, b) for a, b in zip(apart, parts, strict=False)])
+
+
+def _pull(up: Floats, down: Floats, n: Floats) -> Floats:
+    """The correlation between the shares that go up and down: cells of one multinomial."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p, q = (np.minimum(a / np.maximum(n, up + down), 1.0) for a in (up, down))
+        correlation = np.nan_to_num(-np.sqrt(p * q / ((1 - p) * (1 - q))))
+        return np.asarray(np.where(p + q >= 1 - 1e-12, -1.0, correlation), float)
+
+
+def _change(up: Floats, down: Floats, n: Floats, level: Floats, pull: Floats) -> Estimate:
+    n = np.maximum(n, up + down)
     with np.errstate(divide="ignore", invalid="ignore"):
         p, q = (np.where(n > 0, a / n, np.nan) for a in (up, down))
-        correlation = -np.sqrt(p * q / ((1 - p) * (1 - q)))
-    confidence = _student(df, level)
-    ends = [(share, *stats.exact(a, n, confidence)) for share, a in ((p, up), (q, down))]
-    value, low, high = stats.mover(ends[0], ends[1], np.nan_to_num(np.where(p + q >= 1 - 1e-12, -1.0, correlation)))
-    alone = rates(side, level)
-    apart = stats.mover(tuple(a[..., AFTER] for a in alone), tuple(a[..., BEFORE] for a in alone))  # type: ignore[arg-type]
-    precision = np.arange(5) == 3
-    pick = [np.where(precision, a, b) for a, b in zip(apart, (value, low, high), strict=True)]
-    return pick[0], np.maximum(pick[1], -1.0), np.minimum(pick[2], 1.0)
+        first, second = ((share, *stats.exact(a, n, level)) for share, a in ((p, up), (q, down)))
+    value, low, high = stats.mover(first, second, pull)
+    nothing = np.full_like(value, np.nan)
+    return Estimate(value, np.maximum(low, -1.0), np.minimum(high, 1.0), nothing, nothing)
 
 
-def flips(side: Side) -> tuple[Floats, Floats, Floats]:
-    """Rows that go from 0 to 1, from 1 to 0, and all rows both models decided, for each measure."""
-    net, n = (a[..., CHANGE].astype(float) for a in fractions(side.counts))
-    moved = side.counts[..., [0, 1], [1, 0]]  # label by direction: baseline 0 to candidate 1, and 1 to 0
-    negative, positive = moved[..., 0, :].sum(axis=-1), moved[..., 1, :].sum(axis=-1)
-    both = np.stack([negative + positive, positive, negative, np.zeros_like(positive), negative + positive], axis=-1)
-    return (both + net) / 2, (both - net) / 2, n
+def _where(use: npt.NDArray[np.bool_], first: Estimate, second: Estimate) -> Estimate:
+    return Estimate(*(np.where(use, a, b) for a, b in zip(first, second, strict=True)))
 
 
-def ratio(first: Interval, second: Interval) -> Interval:
-    """(value, low, high) of one rate over another: MOVER on the log scale; 0 over something is 0, over 0 undefined."""
+def _outer(first: Estimate, second: Estimate, *, low: bool) -> Estimate:
+    """Of two estimates the one that reaches further down (or up)."""
+    return _where(first.low <= second.low if low else first.high >= second.high, first, second)
+
+
+def between(first: Bracket, second: Bracket, how: Callable[[Estimate, Estimate], Estimate]) -> Bracket:
+    """The `difference` or the `ratio` of two brackets: lowest where the first is lowest and the second highest."""
+    pairs = [(first.mid, second.mid), (first.least, second.most), (first.most, second.least)]
+    return _bracket([how(a, b) for a, b in (pairs if first.least is not first.mid else pairs[:1])])
+
+
+def difference(first: Estimate, second: Estimate) -> Estimate:
+    """One estimate minus another, independent of it: the wider of both intervals on either side."""
+    value, low, high = stats.mover(first[:3], second[:3])
+    centre, half = first.centre - second.centre, np.hypot(first.half, second.half)
+    low = np.fmin(low, np.maximum(centre - half, -1.0))
+    high = np.fmax(high, np.minimum(centre + half, 1.0))
+    unknown = np.isnan(value)
+    return Estimate(value, np.where(unknown, np.nan, low), np.where(unknown, np.nan, high), centre, half)
+
+
+def ratio(first: Estimate, second: Estimate) -> Estimate:
+    """One rate over another: MOVER on the log scale; 0 over something is 0, over 0 undefined."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        (a, la, ua), (b, lb, ub) = ([np.log(v) for v in side] for side in (first, second))
-        value = np.where(second[0] > 0, first[0] / second[0], np.nan)
-        low = np.where(first[0] > 0, np.exp(a - b - np.hypot(a - la, ub - b)), 0.0)
-        high = np.where(first[0] > 0, np.exp(a - b + np.hypot(ua - a, b - lb)), np.exp(ua - lb))
+        (a, la, ua), (b, lb, ub) = ([np.log(v) for v in side[:3]] for side in (first, second))
+        value = np.where(second.value > 0, first.value / second.value, np.nan)
+        low = np.where(first.value > 0, np.exp(a - b - np.hypot(a - la, ub - b)), 0.0)
+        high = np.where(first.value > 0, np.exp(a - b + np.hypot(ua - a, b - lb)), np.exp(ua - lb))
     low, high = np.nan_to_num(low, nan=0.0), np.where(np.isnan(high), np.inf, high)
-    return value, np.where(np.isnan(value), np.nan, low), np.where(np.isnan(value), np.nan, high)
-
-
-def spread(value: Floats, n: Floats, k: Floats) -> float:
-    """How far apart are the best and worst group, without the share that is chance? Max minus min of shrunken rates.
-
-    Rates of few rows scatter, and the largest minus the smallest of many is large even where all are equal. Each rate
-    is pulled towards the mean by the share of its variance that chance explains (Efron and Morris 1975, JASA 70:311;
-    between-group variance by moments, DerSimonian and Laird 1986). Equal groups give about 0. Fewer than 2 groups: NaN.
-
-    >>> k, n = np.array([14.0, 15.0, 17.0]), np.full(3, 30.0)
-    >>> round(float(np.ptp(k / n)), 2), spread(k / n, n, k)
-    (0.1, 0.0)
-    """
-    use = n > 0
-    if use.sum() < 2:
-        return float("nan")
-    value, n = value[use], n[use]
-    pooled = float(np.clip((k[use].sum() + 0.5) / (n.sum() + 1), 0, 1))
-    noise = pooled * (1 - pooled) / n
-    w = 1 / noise
-    mean = float(np.average(value, weights=w))
-    excess = float(np.sum(w * (value - mean) ** 2)) - (len(value) - 1)
-    between = max(excess / float(w.sum() - np.sum(w**2) / w.sum()), 0.0)
-    return float(np.ptp(mean + between / (between + noise) * (value - mean)))
+    low, high = np.where(np.isnan(value), np.nan, low), np.where(np.isnan(value), np.nan, high)
+    return Estimate(value, low, high, np.full_like(value, np.nan), np.full_like(value, np.nan))
 
 
 def _student(df: Floats, level: Floats) -> Floats:

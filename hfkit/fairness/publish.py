@@ -1,213 +1,180 @@
-"""What the page may show: the room's tables with small cells withheld and the rest rounded, and the attack on them."""
+"""What may be published of a group, and the attack on everything that is.
+
+All published rates, gaps and changes follow from a few counts rounded to a base (see effective.sides). A group behind
+which stand too few persons shows nothing; one with too few persons with (or without) the event shows its selection rate
+and the rate of the others, but nothing made of both. `claims` lists every count that the tables are made of, and
+`attacked` tries to get a withheld one back from all of them together.
+"""
 
 from __future__ import annotations
 
 import math
-import re
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from hfkit.fairness.rows import BOTTOM, MEASURES, MODELS, Ints, Perspective
+from hfkit.fairness.effective import CORE, FLIPS, ROUGH, Bools
+from hfkit.fairness.rows import BOTTOM, MODELS, UNIT, Ints, Perspective, cells
 from hfkit.shared import disclosure
 
-RATES = ["value", "low", "high"]
+Words = npt.NDArray[np.object_]
+BLOCKS = (slice(0, 5), slice(5, 10), slice(10, 15))  # statistics of the baseline, of the candidate, of the change
 
 
-def published(
-    table: pd.DataFrame, rows: list[Perspective], *, suppress_below: int = 10, round_to: int = 5
-) -> pd.DataFrame:
-    """What of `groups`, `changes` or `evidence` of an Assessment may be published? The same rows and columns.
-
-    A number behind which stand fewer than `suppress_below` rows or persons, in the group or among everyone else, is
-    withheld (missing, with a note); other counts are rounded to `round_to`. Persons are the items' (served) or the
-    raters (rater) with a row that counts, from `rows`. Rates of `groups` follow from the rounded counts; differences
-    and ratios, their bounds and `n` come in steps. Verdicts stand as they were found, from unrounded numbers. A spread
-    has no group of its own: only its n and value are coarsened. See disclosure.protect.
+@dataclass(frozen=True)
+class Shown:
+    """Of each group: why a statistic is not shown (component, group, statistic; empty where it is), and for which model
+    (component, group, model) it is rough: too few persons with or without the event.
     """
-    alone = "numerator" in table
-    frame = table.assign(
-        people=_stands(table, rows, alone=alone),
-        note=table["note"].astype("object").map(_coarser).to_numpy(object),
-    )
-    rates = ["before", "after", "change", "low", "high"] if "change" in table else RATES
-    counts = ["numerator", "denominator"] if alone else ["n"]
-    if "change" in table:
-        ends = disclosure.protect(
-            frame, counts=counts, rates=["change", "low", "high"], people="people", threshold=suppress_below,
-            base=round_to,
-        )  # fmt: skip
-        for column in ("before", "after"):
-            shown = disclosure.protect(
-                frame, counts=counts, rates=[column], people="people", threshold=suppress_below, base=round_to
-            )
-            ends[column] = shown[column]
-        return ends[list(table.columns)]
-    out = disclosure.protect(
-        frame, counts=counts, rates=rates, people="people", threshold=suppress_below, base=round_to
-    )
-    if not alone:  # evidence: a withheld n is 0, as in every room
-        return out[list(table.columns)].assign(n=out["n"].fillna(0).astype("int64"))
-    return _whole(out[list(table.columns)], rows, suppress_below, round_to)
+
+    why: Words
+    rough: Bools
 
 
-def _whole(shown: pd.DataFrame, rows: list[Perspective], suppress_below: int, round_to: int) -> pd.DataFrame:
-    """A group is withheld as a whole where its published measures nearly give back one that is withheld.
+def persons(p: Perspective, attribute: int) -> tuple[Ints, Ints]:
+    """How many persons have rows inside each group, and outside of it? Component, group, statistic.
 
-    Rounding alone is not enough: selected = found + false alarms, and with accuracy, several rounded sums of the same
-    few cells can leave one count. A range below half the base, from the group's own rows, withholds them all.
+    Persons are items (served) or raters (rater) with a row in the statistic's denominator. A rater with rows in several
+    groups stands outside of each of them too.
     """
-    lost: set[tuple[str, str]] = set()
-    for p in rows:
-        said, cells = claims(shown, p, suppress_below)[0], _outcomes(p)
-        for key, part in said.groupby(["component", "group"]):
-            told = part[[*cells.columns, "count", "most"]]
-            if told["count"].isna().any() and told["count"].notna().any():
-                found = disclosure.attack([told], cells=cells, threshold=suppress_below, base=round_to)
-                lost |= {key} if (found["width"] < round_to / 2).any() else set()
-    at = [key in lost for key in zip(shown["component"], shown["group"], strict=True)]
-    numbers = ["numerator", "denominator", *RATES]
-    out = shown.copy()
-    out.loc[at, numbers] = np.nan
-    out.loc[at, "note"] = "withheld: with it a smaller count could be worked out"
+    size = len(p.groups[attribute])
+    inside = np.zeros((len(p.components), size, len(BOTTOM)), np.int64)
+    outside = inside.copy()
+    if p.name == "served":  # one row an item
+        inside[:] = np.tensordot(cells(p, attribute)[0], BOTTOM, axes=([-3, -2, -1], [1, 2, 3]))
+        return inside, inside.sum(axis=1, keepdims=True) - inside
+    counted = BOTTOM[:, p.y, p.decisions[:, 0] % 3, p.decisions[:, 1] % 3] > 0
+    for s, c in np.ndindex(len(BOTTOM), len(p.components)):
+        use = counted[s] & (p.component == c)
+        inside[c, :, s], outside[c, :, s] = _distinct(p.member[attribute][use], p.unit[use], size)
+    return inside, outside
+
+
+def _distinct(member: Ints, unit: Ints, groups: int) -> tuple[Ints, Ints]:
+    """Distinct persons in each group, and distinct persons with a row outside of it."""
+    pairs = np.unique(np.column_stack([member, unit]), axis=0)
+    here = np.bincount(pairs[:, 0], minlength=groups)
+    _, first, many = np.unique(pairs[:, 1], return_index=True, return_counts=True)
+    alone = np.bincount(pairs[first, 0][many == 1], minlength=groups)
+    return here, len(first) - alone
+
+
+def shown(p: Perspective, attribute: int, *, min_group: int, suppress_below: int = 1) -> Shown:
+    """What of the groups of an attribute may be shown?
+
+    Groups of fewer than `min_group` items or raters, or that leave fewer outside, show nothing. A block of statistics
+    on fewer than `suppress_below` persons inside or outside is withheld; where only those with (or without) the event
+    are fewer, their rate and all that is made of both kinds is, but for the selection rate. A threshold of 1 withholds
+    nothing.
+    """
+    units = cells(p, attribute)[1]
+    rest = units.sum(axis=1, keepdims=True) - units
+    inside, outside = persons(p, attribute)
+    few = ((inside < suppress_below) | ((outside > 0) & (outside < suppress_below))) & (suppress_below > 1)
+    hidden = np.zeros(inside.shape, bool)
+    rough = np.zeros((*units.shape, 2), bool)
+    for b, block in enumerate(BLOCKS):
+        nothing, kinds = few[..., block.start], few[..., block.start + 1 : block.start + 3]
+        either = kinds.any(axis=-1)
+        some = [nothing if b < 2 else either, kinds[..., 0], kinds[..., 1], either, either]
+        hidden[..., block] = np.stack(some, axis=-1) | nothing[..., None]
+        if b < 2:
+            rough[..., b] = either & ~nothing
+    why = np.where(hidden, disclosure.SMALL.format(threshold=suppress_below), "").astype(object)
+    why[..., 13] = np.where(why[..., 3] != "", why[..., 3], why[..., 8])  # precision has no pairs
+    small = (units < min_group) | ((rest > 0) & (rest < min_group))
+    why[small] = f"fewer than {min_group} {UNIT[p.name]} in this group or outside of it: not shown"
+    return Shown(why, rough)
+
+
+def coarse(table: pd.DataFrame, *, counts: list[str], values: list[str], round_to: int) -> pd.DataFrame:
+    """A table of measures that are no rates of a group (slices, rules of the vote), fit to be published.
+
+    `counts` are rounded, `values` (value, low, high, others) go outward in steps of 0.001. A base of 1 changes nothing.
+    """
+    if round_to == 1:
+        return table
+    rounded = {c: disclosure.round_counts(table[c].to_numpy(float), round_to) for c in counts}
+    return disclosure.outward(table.assign(**rounded), *values)
+
+
+def claims(p: Perspective, *, min_group: int = 10, suppress_below: int = 10, round_to: int = 5) -> pd.DataFrame:
+    """Every count that the tables of one perspective are made of, as sums of cells for disclosure.attack.
+
+    Columns: component; one a group ("all" = everyone); one a count (see `_sums`); `count` as published, missing where
+    it is withheld; `most`: a withheld number of items below `suppress_below` is taken to be known as that, which is
+    more than the tables say.
+    """
+    known = suppress_below if p.name == "served" else 0  # few items are few rows; few raters may answer much
+    out: list[dict[str, object]] = []
+    for a, names in enumerate(p.groups):
+        counts = cells(p, a)[0]
+        what = shown(p, a, min_group=min_group, suppress_below=suppress_below)
+        total = counts.sum(axis=1)
+        for c, component in enumerate(p.components):
+            out += _lines({"component": component}, total[c], dict.fromkeys(_sums(), False), round_to, known)
+            for g, name in enumerate(names):
+                hidden = {
+                    k: bool(what.why[c, g, s]) for k, (_, s) in _sums().items()
+                    if not k.startswith("rough") or what.rough[c, g, s // 5]
+                }  # fmt: skip
+                out += _lines({"component": component, name: "True"}, counts[c, g], hidden, round_to, known)
+    return pd.DataFrame(out)
+
+
+def _sums() -> dict[str, tuple[Ints, int]]:
+    """The rows (label, both decisions) behind each published count, and the statistic with which it is shown."""
+    core = {f"core {i}": (mask, 5 * (i // 4) + 1 + i % 4 // 2) for i, mask in enumerate(CORE)}
+    flips = {f"flips {i}": (mask, 11 + (i // 2 if i < 4 else i - 4)) for i, mask in enumerate(FLIPS)}
+    return core | flips | {f"rough {i}": (mask, 5 * (i // 2)) for i, mask in enumerate(ROUGH)}
+
+
+def _lines(
+    place: dict[str, object], counts: Ints, hidden: dict[str, bool], base: int, known: int
+) -> list[dict[str, object]]:
+    out = []
+    for name, withheld in hidden.items():
+        n = int((counts * _sums()[name][0]).sum())
+        said = math.nan if withheld else float(disclosure.round_counts(n, base))
+        out.append({**place, name: "True", "count": said, "most": known - 1 if n < known else math.inf})
     return out
 
 
-def _coarser(note: object) -> str:
-    """A number of rows in a note with one leading digit, upwards.
-
-    >>> _coarser("about 430 such rows in the group would settle it")
-    'about 500 such rows in the group would settle it'
-    """
-    found = re.search(r"about ([\d,]+) such rows", str(note))
-    if found is None:
-        return str(note)
-    n = int(found[1].replace(",", ""))
-    unit = 10 ** (len(str(n)) - 1)
-    return str(note).replace(found[0], f"about {math.ceil(n / unit) * unit:,} such rows")
-
-
-def _statistic(measure: str, model: str) -> int:
-    """The statistic (see rows.BOTTOM) whose denominator a statement stands on: of one model, or of both on a row."""
-    for s, name in enumerate(MEASURES):
-        if measure.startswith(name) or (name == "selection rate" and measure.startswith("disparate impact")):
-            for m, who in enumerate(MODELS):
-                if who in (model, measure.rpartition("(")[2].rstrip(")")):
-                    return 5 * m + s
-            return 10 + s if name != "precision" else 3
-    return -1
-
-
-def _stands(table: pd.DataFrame, rows: list[Perspective], *, alone: bool) -> list[float]:
-    """On how many persons does each row stand? The fewer of those inside and outside the group (`alone`: inside)."""
-    inside: dict[tuple[str, str, int], int] = {}
-    outside: dict[tuple[str, str, int], int] = {}
-    for p in rows:
-        counts = BOTTOM[:, p.y, p.decisions[:, 0] % 3, p.decisions[:, 1] % 3]
-        for a in range(len(p.attributes)):
-            for s in range(len(BOTTOM)):
-                _persons(p, a, s, counts[s] > 0, inside, outside)
-    found = []
-    model = table["model"] if "model" in table else pd.Series("", index=table.index)
-    for component, group, measure, who in zip(table["component"], table["group"], table["measure"], model, strict=True):
-        at = (component, group, _statistic(str(measure), str(who)))
-        here, there = inside.get(at, math.inf), outside.get(at, math.inf)
-        found.append(float(here if alone or there == 0 else min(here, there)))
-    return found
-
-
-def _persons(
-    p: Perspective, a: int, s: int, use: np.ndarray[tuple[int], np.dtype[np.bool_]],
-    inside: dict[tuple[str, str, int], int], outside: dict[tuple[str, str, int], int],
-) -> None:  # fmt: skip
-    """Distinct persons with a row of statistic `s`, in each group of attribute `a` and outside of it."""
-    groups = len(p.groups[a])
-    where: Ints = p.component[use] * groups + p.member[a][use]
-    pairs = np.unique(np.column_stack([where, p.unit[use]]), axis=0)
-    number = np.bincount(pairs[:, 0], minlength=len(p.components) * groups).reshape(-1, groups)
-    for c, component in enumerate(p.components):
-        here = pairs[pairs[:, 0] // groups == c]
-        person, first, many = np.unique(here[:, 1], return_index=True, return_counts=True)
-        only = here[first, 0][many == 1] % groups  # a person in several groups is outside of each of them too
-        alone = np.bincount(only, minlength=groups)
-        for g, name in enumerate(p.groups[a]):
-            inside[component, name, s] = int(number[c, g])
-            outside[component, name, s] = len(person) - int(alone[g])
+def possible(p: Perspective) -> pd.DataFrame:
+    """The cells there may be: combinations of groups that the tables name, crossed with label and both decisions."""
+    single = [names for attribute, names in zip(p.attributes, p.groups, strict=True) if " & " not in attribute]
+    places = pd.MultiIndex.from_product(single).to_frame(index=False)
+    known = pd.DataFrame({name: (places == name).any(axis=1) for names in single for name in names})
+    for names in (g for a, g in zip(p.attributes, p.groups, strict=True) if " & " in a):
+        crossed = {name: [name.split(" & ")[0], *(f"{p.name}.{x}" for x in name.split(" & ")[1:])] for name in names}
+        known = known.assign(**{name: known[parts].all(axis=1) for name, parts in crossed.items()})
+        known = known[known[list(names)].any(axis=1)]
+    grid = pd.MultiIndex.from_product([range(2), range(3), range(3)], names=["label", *MODELS]).to_frame(index=False)
+    grid = grid.assign(**{name: rows.ravel() > 0 for name, (rows, _) in _sums().items()})
+    seen = np.unique(p.decisions) % 3
+    grid = grid[grid["baseline"].isin(seen) & grid["candidate"].isin(seen)]
+    return known.astype("str").merge(grid.astype("str"), how="cross")
 
 
 def attacked(
-    groups: pd.DataFrame, rows: list[Perspective], *, suppress_below: int = 10, round_to: int = 5, every: int = 1
+    p: Perspective, *, min_group: int = 10, suppress_below: int = 10, round_to: int = 5, every: int = 1
 ) -> pd.DataFrame:
-    """What can be worked out of the numbers that the table by group withholds, from all of its rows together?
+    """What can be worked out of the counts that are withheld, from all tables of a perspective together?
 
-    One row a perspective and component: withheld counts, how many of them an attacker gets back exactly (`recovered`,
-    0 is wanted), and the least and the median range that is left to them. `every` tries only one in so many (some
-    20 ms each), still from all that is known. See disclosure.attack.
+    One row a component: withheld counts, how many of them an attacker gets back exactly (`recovered`, 0 is wanted), and
+    the least and the median range that is left. `every` tries only one in so many, still from all that is known.
     """
-    out = []
-    for p in rows:
-        said, cells = claims(groups, p, suppress_below)
-        for component, part in said.groupby("component"):
-            goal = np.cumsum(part["count"].isna()) % every == 0
-            told = disclosure.attack(
-                [part.drop(columns=["component", "group"]).assign(goal=goal)],
-                cells=cells,
-                threshold=suppress_below,
-                base=round_to,
-            )
-            out.append({
-                "perspective": p.name, "component": component, "withheld": len(told),
-                "recovered": int(told["recovered"].sum()), "least width": told["width"].min(),
-                "median width": told["width"].median(),
-            })  # fmt: skip
-    return pd.DataFrame(
-        out, columns=["perspective", "component", "withheld", "recovered", "least width", "median width"]
-    )
-
-
-def claims(groups: pd.DataFrame, p: Perspective, suppress_below: int = 10) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The table by group as sums of cells, for disclosure.attack: (what is said of which sum, the cells there may be).
-
-    Cells cross the groups that occur with the label and both models' decisions.
-    """
-    single = [a for a, name in enumerate(p.attributes) if " & " not in name]
-    names = [p.attributes[a] for a in single]
-    known = pd.DataFrame({p.attributes[a]: np.array(p.groups[a], object)[p.member[a]] for a in single})
-    cells = known.drop_duplicates().merge(_outcomes(p), how="cross")
-    place: dict[str, dict[str, str]] = {}
-    for a, crossed in enumerate(p.attributes):
-        parts = [part if "." in part else f"{p.name}.{part}" for part in crossed.split(" & ")]
-        first = np.unique(p.member[a], return_index=True)[1]
-        for g, row in enumerate(first):
-            place[p.groups[a][g]] = {part: known[part].iloc[row] for part in parts if part in names}
-    mine = groups[groups["group"].isin(list(place))]
-    out = []
-    for r in mine.to_dict("records"):
-        where = {"component": r["component"], "group": r["group"], **place[r["group"]]}
-        top, bottom = _sums(r["measure"], r["model"])
-        small = p.name == "served" and str(r["note"]).startswith("withheld: fewer")  # few raters may answer much
-        most = suppress_below - 1.0 if small else math.inf
-        for part, count in ((top, r["numerator"]), (bottom, r["denominator"])):
-            out.append({**where, **part, "count": count, "most": most})
-    return pd.DataFrame(out, columns=["component", "group", *cells.columns, "count", "most"]), cells
-
-
-def _outcomes(p: Perspective) -> pd.DataFrame:
-    """Label and decisions that occur, with whether each model decided at all and was right."""
-    seen = [sorted(set(p.decisions[:, m].tolist()) | {0, 1}) for m in range(2)]
-    grid = pd.MultiIndex.from_product([[0, 1], *seen], names=["label", *MODELS]).to_frame(index=False)
-    for model in MODELS:
-        grid[f"{model} decided"] = grid[model] >= 0
-        grid[f"{model} right"] = grid[model] == grid["label"]
-    return grid.astype("str")
-
-
-def _sums(measure: str, model: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Numerator and denominator of a measure as cells with given values."""
-    decided, acted = {f"{model} decided": "True"}, {model: "1"}
-    label = {"true positive rate": {"label": "1"}, "false positive rate": {"label": "0"}}.get(measure, {})
-    if measure == "accuracy":
-        return {f"{model} right": "True"}, decided
-    if measure == "precision":
-        return {**acted, "label": "1"}, acted
-    return {**acted, **label}, {**decided, **label}
+    told = claims(p, min_group=min_group, suppress_below=suppress_below, round_to=round_to)
+    grid, out = possible(p), []
+    for component, part in told.groupby("component", sort=True):
+        goal = np.cumsum(part["count"].isna()) % every == 0
+        found = disclosure.attack([part.drop(columns="component").assign(goal=goal)], cells=grid, base=round_to)
+        out.append({
+            "perspective": p.name, "component": component, "withheld": len(found),
+            "recovered": int(found["recovered"].sum()), "least width": found["width"].min(),
+            "median width": found["width"].median(),
+        })  # fmt: skip
+    columns = ["perspective", "component", "withheld", "recovered", "least width", "median width"]
+    return pd.DataFrame(out, columns=columns)

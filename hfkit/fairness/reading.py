@@ -50,6 +50,21 @@ def drawn(evidence: pd.DataFrame, measure: str, rows: int = 24) -> pd.DataFrame:
     return out[["label", "value", "low", "high", "n", "verdict"]].reset_index(drop=True)
 
 
+def grid(evidence: pd.DataFrame, rows: int = 24) -> pd.DataFrame:
+    """Gaps of the candidate at a glance, for plots.grid: a row a group (the most harmed first), a column a measure.
+
+    Groups without any number are left out: they are named in the tables.
+    """
+    gaps = evidence[evidence["measure"].str.endswith(" gap (candidate)")].copy()
+    gaps["column"] = gaps["measure"].str.removesuffix(" gap (candidate)")
+    gaps["row"] = gaps["component"] + ": " + gaps["group"]
+    gaps["order"] = gaps["verdict"].map({"fail": 2.0, "cannot tell": 1.0}).fillna(0.0) + np.tanh(_harm(gaps))
+    worst = gaps[gaps["value"].notna() & (gaps["verdict"] != "info")].groupby("row")["order"].max()
+    keep = worst.sort_values(ascending=False, kind="stable").index[:rows]
+    found = gaps.set_index("row").loc[keep].reset_index()
+    return found[["row", "column", "value", "verdict"]]
+
+
 def answer(evidence: pd.DataFrame, *, margin: float) -> str:
     """Is the new model at least as good for everyone? In a sentence or two."""
     gaps = evidence[evidence["measure"].str.endswith(" gap (candidate)") & (evidence["verdict"] != "info")]

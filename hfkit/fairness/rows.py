@@ -8,6 +8,7 @@ the person who judged; rows go together by rater and by item.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ BETTER = {
     "selection rate": "none", "true positive rate": "higher", "false positive rate": "lower", "precision": "higher",
     "accuracy": "higher",
 }  # fmt: skip
+OPPOSITE = {"true positive rate": "false negative rate", "false positive rate": "true negative rate"}
 UNIT = {"served": "items", "rater": "raters"}
 
 Ints = npt.NDArray[np.int64]
@@ -47,13 +49,14 @@ class Perspective:
 
 def perspectives(
     components: pd.DataFrame, judgements: pd.DataFrame, labels: pd.DataFrame, predictions: pd.DataFrame, *,
-    intersections: list[list[str]],
+    intersections: list[list[str]], population: pd.DataFrame | None = None,
 ) -> list[Perspective]:  # fmt: skip
     """Which rows may fairness be assessed on? The test rows of retrain with a label, as `served` and as `rater`.
 
     Answers of weight 0 (flagged raters) are left out of the rater's perspective. A decision is score >= threshold; a
     missing score gives no decision. `intersections` lists attributes to cross, as [["language", "age_band"]]; one that
-    names an attribute a perspective does not have is left out there. A missing group value is "not stated".
+    names an attribute a perspective does not have is left out there. A missing group value is "not stated". Groups that
+    the `population` table declares stand in every table, also where nobody of them is among the rows.
     """
     test = predictions[predictions["split"] == "test"].merge(
         components[["component", "threshold"]], on="component", validate="many_to_one"
@@ -68,15 +71,18 @@ def perspectives(
     by_answer = answers.merge(test, on=["item_id", "component"]).sort_values("feedback_id")
     by_answer["unit"] = by_answer["rater_id"].fillna("answer " + by_answer["feedback_id"].astype("str"))
     names = tuple(sorted(components["component"]))
+    declared = {} if population is None else population.groupby("cohort")["group"].unique().to_dict()
     return [
-        _perspective("served", by_item.assign(unit=by_item["item_id"]), served, names, intersections),
-        _perspective("rater", by_answer, rater, names, intersections),
+        _perspective("served", by_item.assign(unit=by_item["item_id"]), (served, declared), names, intersections),
+        _perspective("rater", by_answer, (rater, declared), names, intersections),
     ]
 
 
 def _perspective(
-    name: str, frame: pd.DataFrame, columns: list[str], components: tuple[str, ...], intersections: list[list[str]]
-) -> Perspective:
+    name: str, frame: pd.DataFrame, cohorts: tuple[list[str], dict[str, Any]], components: tuple[str, ...],
+    intersections: list[list[str]],
+) -> Perspective:  # fmt: skip
+    columns, declared = cohorts
     words = {c: _words(frame[c]) for c in columns}
     for crossed in intersections:
         parts = [f"{name}.{a}" for a in crossed]
@@ -85,7 +91,8 @@ def _perspective(
             words[" & ".join([parts[0], *crossed[1:]])] = sum((" & " + p for p in pairs), words[parts[0]])
     groups, member = [], []
     for attribute, values in words.items():
-        codes, found = pd.factorize(values, sort=True)
+        found = np.unique(np.append(values.to_numpy(object), _declared(attribute, declared)).astype(str))
+        codes = np.searchsorted(found, values.to_numpy(object).astype(str))
         groups.append(tuple(f"{attribute.split(' & ')[0]}={value}" for value in found))
         member.append(codes.astype(np.int64))
     score = frame[list(MODELS)].to_numpy(float)
@@ -95,6 +102,11 @@ def _perspective(
         frame["label"].to_numpy(np.int64), decisions, pd.factorize(frame["unit"], sort=True)[0].astype(np.int64),
         pd.factorize(frame["item_id"], sort=True)[0].astype(np.int64), tuple(words), tuple(groups), tuple(member),
     )  # fmt: skip
+
+
+def _declared(attribute: str, declared: dict[str, Any]) -> list[str]:
+    """The groups of an attribute that the population table lists; none for an intersection."""
+    return [str(group) for group in declared.get(attribute.split(".", 1)[1], [])]
 
 
 def _words(values: pd.Series) -> pd.Series:
@@ -141,6 +153,7 @@ def _masks() -> tuple[Ints, Ints]:
 
 TOP, BOTTOM = _masks()
 BEFORE, AFTER, CHANGE = slice(0, 5), slice(5, 10), slice(10, 15)
+UP, DOWN = (np.asarray(TOP[CHANGE] == step, np.int64) for step in (1, -1))
 
 
 def fractions(counts: npt.ArrayLike) -> tuple[Ints, Ints]:

@@ -29,7 +29,7 @@ class Search:
 
     `most` slices at most go to the confirming half; slices that share more than `overlap` of their rows (Jaccard) count
     as one, as does a part of a group that is not clearly worse than the group; `fdr` is the tolerated share of false
-    ones among the confirmed; features are cut into `bins`; `seed` splits.
+    ones among the confirmed; features are cut into `bins`; `seed` splits; counts go out in multiples of `round_to`.
     """
 
     model: str = "candidate"
@@ -41,6 +41,7 @@ class Search:
     fdr: float = 0.05
     bins: int = 3
     seed: int = 0
+    round_to: int = 1
 
 
 @dataclass(frozen=True)

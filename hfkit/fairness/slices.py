@@ -16,9 +16,10 @@ from scipy.sparse import csr_array
 from scipy.special import stdtr, stdtrit
 
 from hfkit.fairness.assess import settle
+from hfkit.fairness.publish import coarse
 from hfkit.fairness.rows import MODELS, UNIT, Ints
 from hfkit.fairness.situations import Cases, Floats, Search, cases
-from hfkit.shared import evidence, stats
+from hfkit.shared import disclosure, evidence, stats
 
 __all__ = ["COLUMNS", "BlindSpots", "Cases", "Contrast", "Search", "blind_spots", "cases", "contrast"]
 
@@ -125,6 +126,8 @@ def blind_spots(found: list[Cases], *, settings: Search) -> BlindSpots:
     half = table["error"].to_numpy(float) * stdtrit(table["df"].to_numpy(float), 1 - tail)
     half = np.where(table["p"].notna(), half, np.nan)
     table = table.assign(low=table["excess_confirm"] - half, high=table["excess_confirm"] + half)
+    values = ["excess_confirm", "low", "high", "excess_search"]
+    table = coarse(table, counts=["n_search", "n_confirm"], values=values, round_to=settings.round_to)
     told = [_verdict(r, settings) for r in table.to_dict("records")]
     table = table.assign(verdict=[v for v, _ in told], note=[n for _, n in told])
     table = table.sort_values(["q", "p", "component", "slice"], kind="stable")[COLUMNS].reset_index(drop=True)
@@ -226,7 +229,9 @@ def _evidence(table: pd.DataFrame, found: list[Cases], looked: list[int], settin
     ]  # fmt: skip
     for component in sorted({c.component for c in found}) or ["all"]:
         tried = sum(k for c, k in zip(found, looked, strict=True) if c.component == component)
-        rest = [int(c.confirm.sum()) for c in found if c.component == component]
+        rest = [
+            int(disclosure.round_counts(c.confirm.sum(), settings.round_to)) for c in found if c.component == component
+        ]
         own = table[table["component"] == component]
         failed = float((own["verdict"] == "fail").sum()) if tried else math.nan
         note = f"{tried} slices looked at, {len(own)} went to the confirming half" if tried else (

@@ -128,6 +128,20 @@ def _coarse(given: Sequence[Floats], n: Floats, base: int) -> list[Floats]:
     return [np.asarray(np.round(v * step, 10) + 0.0, float) for v in whole]
 
 
+def outward(frame: pd.DataFrame, *columns: str, step: float = 0.001) -> pd.DataFrame:
+    """The same table with a value, its lower and its upper bound (columns, in this order) in whole steps.
+
+    The value goes to the nearest step, the lower bound down and the upper bound up, so that an interval never gets
+    narrower; a further column goes to the nearest. Missing stays missing.
+
+    >>> outward(pd.DataFrame({"value": [0.1234], "low": [0.1019], "high": [0.1401]}), "value", "low", "high").values
+    array([[0.123, 0.101, 0.141]])
+    """
+    how = {1: lambda v: np.floor(v + 1e-9), 2: lambda v: np.ceil(v - 1e-9)}
+    steps = {c: how.get(i, np.round)(frame[c].to_numpy(float) / step) for i, c in enumerate(columns)}
+    return frame.assign(**{c: np.round(v * step, 10) + 0.0 for c, v in steps.items()})
+
+
 def attack(
     tables: Sequence[pd.DataFrame], *, cells: pd.DataFrame | None = None, threshold: int = 10, base: int = 5
 ) -> pd.DataFrame:
@@ -154,8 +168,9 @@ def attack(
     cells = _every(claims[names]) if cells is None else cells[names].astype("str")
     adds = np.ones((len(claims), len(cells)), bool)
     for column in names:
-        said = claims[column].to_numpy()[:, None]
-        adds &= (said == ANY) | (said == cells[column].to_numpy()[None, :])
+        said = claims[column].to_numpy(object)
+        told = said != ANY
+        adds[told] &= said[told, None] == cells[column].to_numpy(object)[None, :]
     count, hidden = claims["count"].to_numpy(float), claims["count"].isna().to_numpy()
     least, most = behind(count, base)
     system = _System.of(adds, np.where(hidden, 0.0, least), np.where(hidden, claims["most"].to_numpy(float), most))
@@ -220,59 +235,3 @@ class _System:
                 where="the published tables", todo="check `base`, and `most` of the counts that were withheld",
             )  # fmt: skip
         return float(result.fun) * sign  # type: ignore[attr-defined]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """`flagged`: published numbers whose change would tell on few people. `release`: what may go out instead."""
-
-    flagged: pd.DataFrame
-    release: pd.DataFrame
-
-    @property
-    def refused(self) -> bool:
-        """May the new table not go out as it is?"""
-        return len(self.flagged) > 0
-
-
-def compare_releases(
-    old: pd.DataFrame, new: pd.DataFrame, *, keys: Sequence[str], numbers: Sequence[str],
-    moved: int | pd.Series | None = None, threshold: int = 10,
-) -> Comparison:  # fmt: skip
-    """Would the difference between two releases tell on few people? The changes that would, and a release without them.
-
-    `old` and `new` are the tables as published (protected), a row each by `keys`; `numbers` are the columns compared.
-    `moved` is how many persons came or went since the old numbers were made, in all, or by row of `new` (a Series with
-    its index): a person who came and one who went are two. A number that changed, appeared or vanished while 1 to
-    `threshold` - 1 persons moved is flagged, with None (unknown) every change is; `release` keeps the old numbers in
-    those rows. Count `moved` from the release the standing numbers were made in, or small steps add up unseen.
-    A row that was not in the old release is flagged too, and left out; one that is no longer there stays.
-
-    >>> old = pd.DataFrame({"group": ["a", "b"], "n": [50.0, 30.0]})
-    >>> told = compare_releases(old, old.assign(n=[45.0, 30.0]), keys=["group"], numbers=["n"], moved=1)
-    >>> told.refused, told.flagged.values.tolist(), told.release["n"].tolist()
-    (True, [['a', 'n', 50.0, 45.0]], [50.0, 30.0])
-    """
-    keys, numbers = list(keys), list(numbers)
-    for name, frame in (("old", old), ("new", new)):
-        if frame.duplicated(keys).any():
-            raise errors.BadValue(
-                expected=f"one row for each {', '.join(keys)}", found="two of the same", where=f"the {name} release",
-                todo="name all the columns that tell the rows apart as `keys`",
-            )  # fmt: skip
-    before, after = (f.set_index(pd.MultiIndex.from_frame(f[keys])).drop(columns=keys) for f in (old, new))
-    step = pd.Series(moved if moved is not None else 1, index=new.index, dtype=float).set_axis(after.index)
-    if isinstance(moved, pd.Series):
-        step = moved.reindex(new.index).fillna(1).astype(float).set_axis(after.index)
-    every = before.index.append(after.index[~after.index.isin(before.index)])
-    few = (step.reindex(every).fillna(step.min() if len(step) else 1.0) < threshold).to_numpy()
-    was, now = (side[numbers].reindex(every).to_numpy(float) for side in (before, after))
-    differs = ~((was == now) | (np.isnan(was) & np.isnan(now))) & few[:, None]
-    row, column = np.nonzero(differs)
-    flagged = old.iloc[:0][keys] if not len(row) else every[row].to_frame(index=False)
-    flagged = flagged.assign(number=np.array(numbers, object)[column], before=was[row, column], after=now[row, column])
-    held = every[few]  # a row stands as a whole: half old and half new would not fit together
-    release = pd.concat([before[before.index.isin(held)], after[~after.index.isin(held)]])
-    order = before.index.append(after.index[~after.index.isin(before.index)])
-    release = release.reindex(order[order.isin(release.index)]).reset_index()
-    return Comparison(flagged, release[list(new.columns)])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 BLUE, ORANGE, GREY, GREEN, RED = "#0072B2", "#D55E00", "#767676", "#009E73", "#B00020"
+PALE = {"fail": 0.35, "cannot tell": 0.15, "pass": 0.3, "info": 0.06}  # how strongly a cell of a grid is coloured
 VERDICT = {"pass": GREEN, "fail": RED, "cannot tell": GREY, "info": BLUE}
 
 
@@ -40,6 +44,32 @@ def intervals(frame: pd.DataFrame, label: str, xlabel: str, reference: float | N
     ax.set_yticks(y, [str(v)[:48] for v in frame[label]])
     ax.set_ylim(max(len(frame), 1) - 0.5, -0.5)
     ax.set_xlabel(xlabel)
+    return fig
+
+
+def grid(frame: pd.DataFrame) -> Figure:
+    """Groups down, measures across: the value in each cell, its verdict as colour and sign; many groups at a glance.
+
+    Columns: row, column, value, verdict; order of first appearance. Signs: x fail, ? cannot tell, none pass or info. A
+    missing value is an empty cell with its sign.
+    """
+    rows, columns = list(dict.fromkeys(frame["row"])), list(dict.fromkeys(frame["column"]))
+    fig, ax = canvas(2.4 + 1.05 * max(len(columns), 1), 1.3 + 0.27 * max(len(rows), 1))
+    for r in frame.itertuples():
+        y, x = rows.index(r.row), columns.index(r.column)
+        colour = VERDICT.get(r.verdict, BLUE)
+        ax.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=colour, alpha=PALE.get(r.verdict, 0.0)))
+        sign = {"fail": "x ", "cannot tell": "? "}.get(r.verdict, "")
+        said = sign + ("" if np.isnan(r.value) else f"{r.value:.2f}")
+        heavy = "bold" if r.verdict == "fail" else "normal"
+        ax.text(x, y, said, ha="center", va="center", fontsize=8, color="#222222", fontweight=heavy)
+    ax.set_xlim(-0.5, max(len(columns), 1) - 0.5)
+    ax.set_ylim(max(len(rows), 1) - 0.5, -0.5)
+    ax.set_yticks(np.arange(len(rows)), [str(v)[:48] for v in rows], fontsize=8)
+    ax.set_xticks(np.arange(len(columns)), [fill(str(v), 14) for v in columns], fontsize=8)
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
     return fig
 
 
