@@ -14,9 +14,10 @@ from hfkit.calibration.groups import Settings, judged
 from hfkit.calibration.publish import claims
 from hfkit.calibration.recalibrate import beta, isotonic, logistic, slope
 from hfkit.calibration.smooth import smooth
-from hfkit.calibration.tell import answer, gaps, metrics, summary, widest
+from hfkit.calibration.tell import answer, gaps, grid, metrics, summary, widest
 
 __all__ = [
     "Settings", "abstention", "answer", "assess", "beta", "bin_of", "brier_parts", "claims", "curve", "debiased", "ece",
-    "gaps", "isotonic", "judged", "logistic", "maps", "metrics", "reliability", "slope", "smooth", "summary", "widest",
+    "gaps", "grid", "isotonic", "judged", "logistic", "maps", "metrics", "reliability", "slope", "smooth", "summary",
+    "widest",
 ]  # fmt: skip

@@ -110,13 +110,12 @@ def _published(found: list[Found], settings: Settings) -> list[tuple[dict[str, T
     out: list[tuple[dict[str, Triple], dict[str, str]]] = []
     shares = iter(zip(rates, hits, strict=True))
     for f in found:
-        shown = {name: publish.outward(triple, settings) for name, triple in f.known.items()}
-        if not shown:
+        if not f.known:
             out.append(({}, {}))
             continue
         (rate, edge), (hit, near) = next(shares)
-        shown |= {"uncertainty": publish.outward(publish.uncertain(rate), settings),
-                  "precision at threshold": publish.outward(hit, settings)}  # fmt: skip
+        shown = {**f.known, "uncertainty": publish.uncertain(rate), "precision at threshold": hit}
+        shown = dict(zip(shown, publish.outward(list(shown.values()), settings), strict=True))
         if int((np.abs(f.side) <= WINDOW).sum()) < settings.suppress_below:
             shown["calibration at threshold"] = UNTOLD
         out.append((shown, {"uncertainty": edge, "precision at threshold": near}))

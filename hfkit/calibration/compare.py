@@ -55,11 +55,10 @@ def _compare(fit: pd.DataFrame, test: pd.DataFrame, model: str, name: str, setti
     item = test["item_id"].to_numpy(object).astype(str)
     scores = (ece(y, mapped), debiased(y, mapped, item), brier_parts(y, mapped)["brier"],
               float(stats.log_loss(y, mapped)))  # fmt: skip
-    told = {k: publish.outward((v, v, v), settings)[0] for k, v in zip(SCORES, scores, strict=True)}
-    gain = (
-        (math.nan,) * 3 if name == "none" else stats.mean_interval(_loss(y, mapped) - _loss(y, s), item, settings.level)
-    )
-    gain = publish.outward(gain, settings)
+    losses = _loss(y, mapped) - _loss(y, s)
+    gain = (math.nan,) * 3 if name == "none" else stats.mean_interval(losses, item, settings.level)
+    gain, *rounded = publish.outward([gain, *((v, v, v) for v in scores)], settings)
+    told = dict(zip(SCORES, (value for value, _, _ in rounded), strict=True))
     note = "" if name == "none" or not math.isnan(gain[1]) else "no interval: all test rows are about one item"
     verdict = "info" if name == "none" else "pass" if gain[2] < 0 else "fail" if gain[1] > 0 else "cannot tell"
     return {**sizes, **told, **dict(zip(GAIN, gain, strict=True)), "verdict": verdict, "note": note}

@@ -12,26 +12,21 @@ from hfkit.calibration.groups import VIEWS, Settings, attributes, groups
 from hfkit.shared import disclosure
 
 Triple = tuple[float, float, float]
-DECIMALS = 3
+DECIMALS = 3  # of means
 
 
-def outward(triple: Triple, settings: Settings) -> Triple:
-    """A mean and its bounds with three decimals: the value to the nearest, low downwards, high upwards.
+def outward(triples: list[Triple], settings: Settings) -> list[Triple]:
+    """Means and their bounds in steps of 0.001: the value to the nearest, low downwards, high upwards.
 
-    >>> outward((0.12349, 0.0999, 0.1501), Settings())
-    (0.123, 0.099, 0.151)
+    >>> outward([(0.12349, 0.0999, 0.1501)], Settings())
+    [(0.123, 0.099, 0.151)]
     """
-    if settings.exact:
-        return triple
-    value, low, high = triple
-    unit = 10.0**DECIMALS
-    return (
-        round(value, DECIMALS) + 0.0, _whole(low, unit, math.floor, 1e-9), _whole(high, unit, math.ceil, -1e-9),
-    )  # fmt: skip
-
-
-def _whole(bound: float, unit: float, way: object, slack: float) -> float:
-    return bound if math.isnan(bound) else way(bound * unit + slack) / unit + 0.0  # type: ignore[operator]
+    if settings.exact or not triples:
+        return triples
+    frame = disclosure.outward(
+        pd.DataFrame(triples, columns=["value", "low", "high"], dtype=float), "value", "low", "high"
+    )
+    return [(float(v), float(low), float(high)) for v, low, high in frame.to_numpy()]
 
 
 def size(n: int, settings: Settings) -> int:
