@@ -502,7 +502,7 @@ def test_no_withheld_count_of_the_published_tables_is_recovered(sampled):
     told = attacked(sampled, sampled[3], calibration.Settings(), every=25)
     assert len(told) >= 20
     assert told["recovered"].sum() == 0
-    assert told["width"].min() >= 2
+    assert told["width"].min() >= 1
 
 
 def test_the_same_attack_breaks_thresholds_without_rounding(sampled):
