@@ -236,6 +236,8 @@ def test_shuffled_rows_give_equal_results():
     pd.testing.assert_frame_equal(assess(judgements, predictions), again, check_exact=True)
     rows = calibration.judged(judgements, predictions)
     mixed = rows.sample(frac=1, random_state=3)
+    alone, again = (calibration.abstention(r, COMPONENT, risk_max=0.3, settings=QUICK) for r in (rows, mixed))
+    pd.testing.assert_frame_equal(alone, again, check_exact=True)
     pd.testing.assert_frame_equal(calibration.maps(rows, QUICK), calibration.maps(mixed, QUICK), check_exact=True)
     pd.testing.assert_frame_equal(
         calibration.reliability(rows, QUICK), calibration.reliability(mixed, QUICK), check_exact=True
@@ -306,6 +308,7 @@ def test_degenerate_input_is_told_apart_from_zero(name, settings):
     assert (evidence.loc[undefined, "note"] != "").all()
     no_interval = evidence["low"].isna() & ~evidence["measure"].str.startswith("equal")
     assert (evidence.loc[no_interval, "note"] != "").all()
+    assert not evidence.loc[evidence["low"].notna(), "note"].str.contains("no interval").any()
     assert not (no_interval & (evidence["verdict"] == "pass")).any()
     assert not ((evidence["low"] == evidence["high"]) & evidence["low"].notna()).any()
     if name in ("empty", "one row", "one class", "one item", "weights zero"):

@@ -60,6 +60,7 @@ def abstention(rows: pd.DataFrame, components: pd.DataFrame, *, risk_max: float,
     workload by served group. An item's loss is the share of its answers that contradict the decision.
     """
     out = []
+    rows = rows.sort_values("feedback_id", kind="stable")
     for component in components.sort_values("component").itertuples():
         part = rows[(rows["component"] == component.component) & rows["candidate"].notna()]
         items = _items(part, float(component.threshold))

@@ -129,6 +129,8 @@ def _row(
     value, low, high = triple
     component, group, view = where
     verdict = "info"
+    if not math.isnan(low) and note.startswith("no interval"):
+        note = note.partition("; ")[2]  # said of the measures that have none
     if name == "ECE":
         verdict = evidence.judge(low, high, target=settings.ece_max, better="lower")
     elif name == "calibration in the large":
