@@ -36,11 +36,18 @@ def independent(clusters: list[Codes]) -> float:
     return n / (sum(design) - (len(design) - 1))
 
 
-def variance(influence: Floats, clusters: list[Codes], level: float) -> float:
+def rarer(y: Floats, clusters: list[Codes]) -> int:
+    """On how many clusters does the rarer of two classes lie? At least 2; for other numbers, how many there are."""
+    if not np.isin(y, (0, 1)).all():
+        return fewest(clusters)
+    return max(min(len(np.unique(c[y == side])) for c in clusters for side in (0, 1)), 2)
+
+
+def variance(influence: Floats, clusters: list[Codes], level: float, count: int) -> float:
     """How far can a sum of influences (of mean 0) be off? Its variance, scaled for Student's t.
 
     Two-way cluster robust (Cameron, Gelbach and Miller 2011), never below that of either clustering. A normal quantile
-    of `level` times its root is Student's with a degree of freedom less than there are clusters, where they are fewest.
+    of `level` times its root is Student's with a degree of freedom less than `count`, the clusters that tell anything.
     One cluster gives NaN.
     """
     groups = fewest(clusters)
@@ -48,7 +55,7 @@ def variance(influence: Floats, clusters: list[Codes], level: float) -> float:
         return math.nan
     spread = [float((np.bincount(c, influence) ** 2).sum()) * groups / (groups - 1) for c in clusters]
     both = sum(spread) - float((influence**2).sum()) * (len(spread) - 1)
-    wider = special.stdtrit(groups - 1, (1 + level) / 2) / special.ndtri((1 + level) / 2)
+    wider = special.stdtrit(count - 1, (1 + level) / 2) / special.ndtri((1 + level) / 2)
     return max(both, *spread) * float(wider) ** 2
 
 
@@ -77,7 +84,8 @@ def mean(x: Floats, clusters: list[Codes], level: float) -> Triple:
     if not len(x):
         return math.nan, math.nan, math.nan
     value = float(x.mean())
-    return value, *bounds(value, variance((x - value) / len(x), clusters, level), independent(clusters), level)
+    spread = variance((x - value) / len(x), clusters, level, rarer(x, clusters))
+    return value, *bounds(value, spread, independent(clusters), level)
 
 
 def gap(y: Floats, s: Floats, clusters: list[Codes], level: float) -> Triple:
@@ -94,6 +102,6 @@ def gap(y: Floats, s: Floats, clusters: list[Codes], level: float) -> Triple:
     rate, low, high = mean(y, clusters, level)
     residual, centre = y - s, float(s.mean())
     if min(y.sum(), (1 - y).sum()) >= FEW:
-        spread = variance((residual - residual.mean()) / len(y), clusters, level)
+        spread = variance((residual - residual.mean()) / len(y), clusters, level, rarer(y, clusters))
         low, high = bounds(rate, spread, independent(clusters), level)
     return float(residual.mean()), low - centre, high - centre

@@ -51,8 +51,9 @@ def measure(
         return {**{k: (v, *UNTOLD[1:]) for k, v in alone.items()},
                 **_linear(y, s, clusters, threshold, level)}, few  # fmt: skip
     draws = _draw(y, s, codes, fit, width, (rng, n_boot, r.stretch(rare, factor, level)))
-    found = {**_absolute(y, s, codes, error, draws), **_linear(y, s, clusters, threshold, level)}
-    found |= _smooth_functions(y, s, fit, draws)
+    found = _linear(y, s, clusters, threshold, level)
+    largest = min(max(abs(end) for end in found["calibration in the large"][1:]), 1.0)
+    found |= {**_absolute(y, s, codes, error, draws, largest), **_smooth_functions(y, s, fit, draws)}
     found["AUC"] = _auc(y, s, codes, level, rare)
     return found, ""
 
@@ -79,20 +80,24 @@ def _draw(
     return draws
 
 
-def _absolute(y: Floats, s: Floats, codes: Codes, error: float, draws: r.Draws) -> dict[str, r.Triple]:
-    """The measures that are absolute or squared gaps, whose plain bootstrap would be biased."""
+def _absolute(y: Floats, s: Floats, codes: Codes, error: float, draws: r.Draws, largest: float) -> dict[str, r.Triple]:
+    """The measures that are absolute or squared gaps, whose plain bootstrap would be biased.
+
+    None of them is less than the gap in the large, so none has a bound below the `largest` that may be.
+    """
     n, total = draws.n, draws.replicate["n"].sum(axis=1, keepdims=True)
     reliability = brier_parts(y, s)["reliability"]
     share, gap, noise = bin_noise(y, s, codes)
     _, low, high = squared = r.squared(debiased(y, s, codes), gap, share, noise, draws)
     bins = draws.replicate["gap"] / total + draws.replicate["unseen"]
     mesh = draws.replicate["mesh"] / total + draws.replicate["unseen mesh"]
-    return {
+    found = {
         "ECE": r.absolute(ece(y, s), draws.point["gap"] / n, bins, draws),
         "debiased calibration error": squared,
         "smooth calibration error": r.absolute(error, draws.point["mesh"] / n, mesh, draws),
-        "reliability": (reliability, min(low**2, reliability), max(high**2, reliability)),
+        "reliability": (reliability, min(low**2, reliability), max(high**2, largest**2, reliability)),
     }
+    return {k: (v[0], v[1], v[2] if k == "reliability" else max(v[2], largest)) for k, v in found.items()}
 
 
 def _linear(y: Floats, s: Floats, clusters: list[Codes], threshold: float, level: float) -> dict[str, r.Triple]:
@@ -128,11 +133,13 @@ def _smooth_functions(y: Floats, s: Floats, fit: tuple[float, float], draws: r.D
 def _auc(y: Floats, s: Floats, codes: Codes, level: float, rare: int) -> r.Triple:
     """The AUC; it is a mean in [0, 1] too, so its bounds do not lean over the end of the scale.
 
-    As many degrees of freedom as clusters with the rarer class, less one; a perfect score counts those clusters alone.
+    As many degrees of freedom as clusters with the rarer class, less one, and the variance that a single one of them
+    more would bring; a perfect score counts those clusters alone.
     """
     value, low, high = stats.auc_interval(y, s, codes, level)
     if math.isnan(low):
         return value, *(means.bounds(value, 0.0, rare, level) if value in (0, 1) else UNTOLD[1:])
     half = max(value - low, high - value) / float(special.ndtri((1 + level) / 2))
     wider = r.quantile_t((1 + level) / 2, rare - 1) / r.quantile_t((1 + level) / 2, int(codes.max()))
-    return value, *means.bounds(value, (half * wider) ** 2, rare, level)
+    more = value * (1 - value) / rare**2
+    return value, *means.bounds(value, (half * wider) ** 2 + more, rare, level)
