@@ -67,7 +67,7 @@ def outcome(made, population=NOBODY, components=COMPONENTS, **more):
     crossed = more.get("terms", fairness.Terms()).intersections
     rows = fairness.perspectives(components, made["judgements"], made["labels"], made["predictions"],
                                  intersections=crossed)  # fmt: skip
-    return fairness.outcomes(rows, components, population, **more)
+    return fairness.outcomes(fairness.completed(rows, population), components, **more)
 
 
 def alike(made, population=NOBODY, **more):
@@ -303,7 +303,7 @@ def test_no_cost_no_rows_and_no_rest_are_undefined():
     made["predictions"]["baseline"] = np.nan
     silent = outcome(made).table.iloc[0]
     assert silent["n"] == 0
-    assert silent["note"].startswith("undefined: no rows with a decision of both models; 20 rows")
+    assert silent["note"].startswith("undefined: no rows with a decision of both models; rows without a score")
     few = outcome(world(["a"] * 20 + ["b"] * 40, [1] * 60, [0] * 60, [1] * 60, rater=list("pq") * 30))
     assert few.table["note"].str.startswith("no interval: the answers rest on too few raters").all()
 
@@ -498,15 +498,18 @@ def test_two_worlds_with_the_same_rounded_counts_look_the_same():
 def test_small_groups_are_withheld_and_one_more():
     group = ["a"] * 60 + ["b"] * 20 + ["c"] * 4
     made = world(group, [0, 1] * 42, [0.0, 1.0, 1.0] * 28, [1.0, 0.0] * 42)
-    for found in (represented(made, terms=fairness.Terms(10, 5)), outcome(made, terms=fairness.Terms(10, 5))):
-        rows = found.table.assign(stage=found.table.get("stage", "feedback"))
-        rows = rows[rows["stage"] == "feedback"].set_index("group")
-        count = "numerator" if "numerator" in rows else "n"
-        assert rows[count].isna().tolist() == [False, True, True]
-        assert rows.loc["served.g=c", "note"] == "fewer than 10 items"
-        assert rows.loc["served.g=b", "note"] == "withheld so that a smaller group cannot be worked out"
-        shown = found.evidence[found.evidence["group"].isin(["served.g=b", "served.g=c"])]
-        assert shown["value"].isna().all()
+    found = represented(made, terms=fairness.Terms(10, 5))
+    rows = found.table[found.table["stage"] == "feedback"].set_index("group")
+    assert rows["numerator"].isna().tolist() == [False, True, True]
+    assert rows.loc["served.g=c", "note"] == "fewer than 10 items"
+    assert rows.loc["served.g=b", "note"] == "withheld so that a smaller group cannot be worked out"
+    shown = found.evidence[found.evidence["group"].isin(["served.g=b", "served.g=c"])]
+    assert shown["value"].isna().all()
+    found = outcome(made, terms=fairness.Terms(10, 5))  # made of counts that hide the third group: test_disclosure.py
+    rows = found.table.set_index("group")
+    assert rows["n"].isna().tolist() == [False, False, True]
+    assert rows.loc["served.g=c", "note"].startswith("fewer than 10 items")
+    assert found.evidence.loc[found.evidence["group"] == "served.g=c", "value"].isna().all()
 
 
 def test_a_withheld_group_is_withheld_at_every_stage():

@@ -34,7 +34,8 @@ def tables(rng, n=900, raters=40, answers=1, wrong=0.0, spread=0.0):
     flip = (language == "es") & (size > 60) & (rng.random(n) < wrong)
     y = np.where(flip, score < 0.5, y).astype(int)
     served = pd.to_datetime("2026-01-05", utc=True) + pd.to_timedelta(rng.integers(0, 90, n), unit="D")
-    texts = [f"{k} " + "x" * s for k, s in enumerate(size)]
+    names = ["".join("abcdefghij"[int(d)] for d in f"{k:05d}") for k in range(n)]  # digits alone are the same text
+    texts = [f"{name} " + "x" * s for name, s in zip(names, size, strict=True)]
     items = pd.DataFrame({"item_id": ids, "served_at": served, "text": texts, "feature.gap": rng.random(n),
                           "feature.kind": rng.choice(["a", "b", None], n)})  # fmt: skip
     pick, who = np.repeat(np.arange(n), answers), rng.integers(0, raters, n * answers)
@@ -145,7 +146,7 @@ def test_verdict_fails_exactly_where_the_interval_lies_beyond_the_margin():
     assert list(table.columns) == slices.COLUMNS
 
 
-def test_row_order_is_immaterial_and_the_split_is_by_text():
+def test_row_order_is_immaterial_and_the_split_is_by_near_text():
     world = tables(np.random.default_rng(5), wrong=0.6)
     mixed = (world[0], *(t.sample(frac=1, random_state=1) for t in world[1:]))
     pd.testing.assert_frame_equal(found(world).table, found(mixed).table)
@@ -154,6 +155,18 @@ def test_row_order_is_immaterial_and_the_split_is_by_text():
     settings = slices.Search()
     assert all(len(set(c.confirm)) == 1 and not c.item.any() for c in slices.cases(*same, settings=settings))
     assert not found(same).table["verdict"].eq("fail").any()
+    order = "please send the {} order to my old address again before friday noon or cancel it and tell me why".format
+    near = (*world[:4], world[4].assign(text=[order("first" if k % 2 else "second") for k in range(len(world[4]))]))
+    assert all(len(set(c.confirm)) == 1 and not c.item.any() for c in slices.cases(*near, settings=settings))
+
+
+def test_items_without_any_text_stand_for_themselves():
+    world = tables(np.random.default_rng(5), wrong=0.6)
+    mute = (*world[:4], world[4].assign(text=pd.Series([None] * len(world[4]), dtype="str")))
+    served = slices.cases(*mute, settings=slices.Search())[0]
+    assert served.item.tolist() == served.unit.tolist() == list(range(len(world[4])))
+    assert not any("text length" in name for name in served.names)
+    assert found(mute).evidence["note"].ne("").all()
 
 
 def test_small_groups_are_not_looked_at():

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from hfkit import run
-from hfkit.shared import tables
+from hfkit.shared import schema, tables
 from hfkit.shared.errors import BadValue, MissingColumn
 
 pytestmark = pytest.mark.loop
@@ -128,6 +128,27 @@ def test_write_refuses_a_table_that_is_not_as_agreed():
     row = {"measure": "m", "component": "c", "group": "g", "n": 1, "better": "none", "verdict": "sure", "note": ""}
     with pytest.raises(BadValue, match="cannot tell"):
         tables.write("report", evidence=pd.DataFrame([row]))
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3])
+@pytest.mark.parametrize("table", schema.TABLES.values(), ids=schema.TABLES)
+def test_types_survive_the_disk_where_a_column_is_missing_throughout(table, rows, tmp_path, monkeypatch):
+    """What one room wrote is what the next one reads: text stays text, with every optional column missing."""
+    monkeypatch.setattr(tables, "ROOT", tmp_path)
+    monkeypatch.setenv("HFKIT_STAGE", "clean")
+    some = {"str": "a", "float": 1.0, "int": 1, "bool": True, "time": "2026-01-01"}
+    frame = pd.DataFrame({
+        c.name: [f"{c.name}{i}" if c.name in table.key and c.type == "str" else (c.values or (some[c.type],))[0]
+                 for i in range(rows)]
+        for c in table.columns if c.required
+    })  # fmt: skip
+    frame = frame.assign(**{f"{f}x": None for f in table.families})
+    tables.write("clean", **{table.name: frame})
+    back = tables.read("clean", table.name)
+    pd.testing.assert_frame_equal(back, schema.shape(frame, table))
+    texts = [c.name for c in table.columns if c.type == "str"]
+    assert {str(back[c].dtype) for c in texts} == {"str"}
+    assert len(back) == rows
 
 
 def test_raw_never_leaves_its_folder():

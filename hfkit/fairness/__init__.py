@@ -10,16 +10,19 @@ from hfkit.fairness.consistency import consistency
 from hfkit.fairness.deciders import deciders
 from hfkit.fairness.disagreement import rules, statements
 from hfkit.fairness.outcomes import outcomes
+from hfkit.fairness.peer import metric_frame
 from hfkit.fairness.power import power
 from hfkit.fairness.publish import attacked, coarse
 from hfkit.fairness.reading import answer, drawn, grid, metrics, tally, verdicts
 from hfkit.fairness.representation import representation
 from hfkit.fairness.rows import MEASURES, MODELS, Perspective, perspectives
+from hfkit.fairness.scores import Scores, scores
 from hfkit.fairness.slices import Search, blind_spots, cases
-from hfkit.fairness.terms import Measured, Terms
+from hfkit.fairness.terms import Measured, Terms, completed
 
 __all__ = [
-    "MEASURES", "MODELS", "Assessment", "Measured", "Perspective", "Search", "Terms", "answer", "assess", "attacked",
-    "blind_spots", "cases", "coarse", "consistency", "deciders", "drawn", "grid", "metrics", "outcomes", "perspectives",
-    "power", "representation", "rules", "statements", "tally", "verdicts",
+    "MEASURES", "MODELS", "Assessment", "Measured", "Perspective", "Scores", "Search", "Terms", "answer", "assess",
+    "attacked", "blind_spots", "cases", "coarse", "completed", "consistency", "deciders", "drawn", "grid",
+    "metric_frame", "metrics", "outcomes", "perspectives", "power", "representation", "rules", "scores", "statements",
+    "tally", "verdicts",
 ]  # fmt: skip

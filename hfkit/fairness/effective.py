@@ -33,7 +33,8 @@ class Side:
     `top` and `bottom` are numerators and denominators of the measures of both models, with a first axis: as published,
     where the rate is lowest, where it is highest. `up`, `down` and `paired` are rows that go from 0 to 1, from 1 to 0,
     and all, as published, least, most. `weight` is the design effect (1 = independent rows), `df` the degrees of
-    freedom of its estimate (inf = known).
+    freedom of its estimate (inf = known). `core` are the counts themselves, of each model: rows with the event that it
+    acted on, all rows with the event, rows without it acted on, all without it.
     """
 
     units: Ints
@@ -44,6 +45,7 @@ class Side:
     paired: Floats
     weight: Floats
     df: Floats
+    core: Floats
     rounded: bool = False
 
     def effective(self) -> tuple[Floats, Floats]:
@@ -63,11 +65,11 @@ def sides(p: Perspective, attribute: int, base: int = 1, rough: Bools | None = N
     rough = np.zeros((*counts.shape[:2], 2), bool) if rough is None else rough
     weight, df = _weights(p, attribute, base)
     whole, own = _known(counts.sum(axis=1, keepdims=True), base), _known(counts, base)
-    rest = [_less(a, b) for a, b in zip(whole, own, strict=True)]
+    rest = [less(a, b) for a, b in zip(whole, own, strict=True)]
     rest_units = units.sum(axis=1, keepdims=True) - units
     return (
-        Side(units, *_statistics(own, rough), weight[0], df[0], base > 1),
-        Side(rest_units, *_statistics(rest, rough), weight[1], df[1], base > 1),
+        Side(units, *_statistics(own, rough), weight[0], df[0], own[0], base > 1),
+        Side(rest_units, *_statistics(rest, rough), weight[1], df[1], rest[0], base > 1),
     )
 
 
@@ -75,8 +77,9 @@ def alone(counts: Ints, base: int = 1) -> Side:
     """Independent rows counted by component, group, label and both decisions, as one side."""
     units = counts.sum(axis=(-3, -2, -1))
     shape = (*units.shape, len(TOP))
-    told = _statistics(_known(counts, base), np.zeros((*units.shape, 2), bool))
-    return Side(units, *told, np.ones(shape), np.full(shape, np.inf), base > 1)
+    known = _known(counts, base)
+    told = _statistics(known, np.zeros((*units.shape, 2), bool))
+    return Side(units, *told, np.ones(shape), np.full(shape, np.inf), known[0], base > 1)
 
 
 def _known(counts: Ints, base: int) -> list[Floats]:
@@ -89,7 +92,7 @@ def _behind(counts: Ints, masks: Ints, base: int) -> Floats:
     return np.stack([shown, *disclosure.behind(shown, base)])
 
 
-def _less(whole: Floats, part: Floats) -> Floats:
+def less(whole: Floats, part: Floats) -> Floats:
     """What is left of the whole without a part, and the least and the most it can be."""
     ends = np.stack([whole[0] - part[0], whole[1] - part[2], whole[2] - part[1]])
     left: Floats = np.maximum(ends, 0.0)
@@ -158,16 +161,22 @@ def _design(top: Floats, bottom: Floats, unit: Ints, item: Ints) -> tuple[Floats
     with np.errstate(divide="ignore", invalid="ignore"):
         residual = np.nan_to_num(top - top.sum(axis=0) / n * bottom)
         alone = (residual**2).sum(axis=0)
-        by_unit, raters = _clustered(residual, bottom, unit)
-        by_item, items = _clustered(residual, bottom, item)
+        by_unit, raters, some = _clustered(residual, bottom, unit)
+        by_item, _, others = _clustered(residual, bottom, item)
         effect = np.where(alone > 1e-12, (by_unit + by_item - alone) / alone, n / raters)
-    return np.fmax(effect, 1.0), np.minimum(raters, items) - 1.0
+    return np.fmax(effect, 1.0), np.minimum(some, others) - 1.0
 
 
-def _clustered(residual: Floats, bottom: Floats, cluster: Ints) -> tuple[Floats, Floats]:
-    """Sum of squared cluster sums with the small-sample factor, and the number of clusters with a row that counts."""
+def _clustered(residual: Floats, bottom: Floats, cluster: Ints) -> tuple[Floats, Floats, Floats]:
+    """Sum of squared cluster sums with the small-sample factor, and the number of clusters with a row that counts.
+
+    Also as how many equal clusters they count: a few that hold most rows leave few degrees of freedom (Kish 1965;
+    Carter, Schnepel and Steigerwald 2017, REStat 99:698).
+    """
     codes = np.unique(cluster, return_inverse=True)[1]
     rows = np.arange(len(codes))
     gather = csr_array((np.ones(len(codes)), (codes, rows)), shape=(codes.max(initial=-1) + 1, len(codes)))
-    groups = ((gather @ bottom) > 0).sum(axis=0).astype(float)
-    return groups / (groups - 1) * ((gather @ residual) ** 2).sum(axis=0), groups
+    size = gather @ bottom
+    groups = (size > 0).sum(axis=0).astype(float)
+    equal = size.sum(axis=0) ** 2 / (size**2).sum(axis=0)
+    return groups / (groups - 1) * ((gather @ residual) ** 2).sum(axis=0), groups, equal

@@ -2,13 +2,13 @@
 
 A row costs `cost_false_alarm` where a model acts without the event, `cost_miss` where it does not act on it, else 0.
 The benefit of a row is the baseline's cost minus the candidate's, in points, higher is better. Both take few values, so
-their means follow from counts alone, and so do the bounds.
+their means follow from the counts that are published anyway (see effective.sides), and so do the bounds.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,23 +16,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from hfkit.fairness.assess import settle
-from hfkit.fairness.effective import Floats, _design
-from hfkit.fairness.rows import UNIT, Perspective
-from hfkit.fairness.terms import (
-    FEWEST,
-    LEVEL,
-    OFF,
-    Bools,
-    Measured,
-    Terms,
-    box,
-    coarse,
-    completed,
-    reach,
-    withheld,
-    worth,
-)
-from hfkit.shared import evidence, stats
+from hfkit.fairness.effective import Floats, Side, _design, less, sides
+from hfkit.fairness.publish import shown
+from hfkit.fairness.rows import Perspective
+from hfkit.fairness.terms import FEWEST, LEVEL, OFF, Bools, Measured, Terms, coarse, reach, worth
+from hfkit.shared import disclosure, evidence, stats
 
 COLUMNS = [
     "component", "group", "n", "better", "worse", "points_before", "points_after", "before", "after", "benefit", "low",
@@ -57,25 +45,27 @@ UNKNOWN = Mean(math.nan, math.nan, math.nan, math.nan, math.nan)
 
 
 def level_mean(
-    tails: npt.ArrayLike, n: int, values: npt.ArrayLike, *, effect: float = 1.0, level: float = LEVEL, base: int = 1
+    tails: npt.ArrayLike, n: npt.ArrayLike, values: npt.ArrayLike, *, effect: float = 1.0, level: float = LEVEL
 ) -> Mean:
     """Between which bounds lies the mean of something that takes few values? In the unit of the values.
 
     `values` are sorted upwards; `tails` says how many of the n rows are at least the second, the third, ... value. The
     mean is the first value plus the steps times the shares at or above them. Each share has exact bounds (Clopper and
     Pearson 1934) on counts divided by the design `effect`; they are joined by MOVER (Zou and Donner 2008, Statistics in
-    Medicine 27:1693) with the correlations that nested shares have. n = 0: NaN. Counts rounded to `base`: the bounds
-    hold those of every count that rounds to the same, since both are monotone in shares and their bounds.
+    Medicine 27:1693) with the correlations that nested shares have. n = 0: NaN. Where counts are published rounded,
+    `tails` and `n` have a first axis (as published, least, most that may stand behind), and the bounds hold for all of
+    it, since both are monotone in shares and their bounds.
 
     >>> found = level_mean([9, 9, 2, 2], 10, [-3, -1, 0, 1, 3])  # one loses 3, seven 0, two gain 3
     >>> [round(v, 3) for v in (found.value, found.low, found.high)]
     [0.3, -1.116, 1.567]
     """
     steps, first = np.diff(np.asarray(values, float)), float(np.asarray(values, float)[0])
-    (top, k0, k1), (bottom, n0, n1) = box(tails, base), box(n, base)
+    top, k0, k1 = np.broadcast_to(np.asarray(tails, float), (3, len(steps)))
+    bottom, n0, n1 = np.broadcast_to(np.asarray(n, float), 3)
     if not bottom > 0:
         return UNKNOWN
-    n0, wide = np.maximum(n0, 1.0), float(coarse(np.asarray(effect, float), base))
+    n0, wide = np.maximum(n0, 1.0), effect
     p0, p1 = np.minimum(k0 / n1, 1.0), np.minimum(k1 / n0, 1.0)
     down = steps * (p0 - stats.exact(p0 * n1 / wide, n1 / wide, level)[0])
     up = steps * (stats.exact(p1 * n0 / wide, n0 / wide, level)[1] - p1)
@@ -96,15 +86,15 @@ def _nested(low: Floats, high: Floats) -> Floats:
 
 
 def outcomes(
-    perspectives: list[Perspective], components: pd.DataFrame, population: pd.DataFrame, *,
-    margin: float | None = None, terms: Terms = OFF,
-) -> Measured:  # fmt: skip
+    perspectives: list[Perspective], components: pd.DataFrame, *, margin: float | None = None, terms: Terms = OFF
+) -> Measured:
     """Does every group get its share of what the new model saves? One row a component and group, and evidence.
 
     n rows with a decision of both models; `better` and `worse`: rows that cost less and more than before; `before` and
-    `after`: cost in points per row (`points_*` is the sum); `benefit` before - after; `gap`: the benefit minus that of
-    everyone else. served: per item by its label, independent rows; rater: per answer by that rater's own label, rows
-    that go together by rater and by item. Benefits and gaps hold together, 95 % for all of a component and perspective
+    `after`: cost in points per row with a decision of that model (`points_*` is the sum over n); `benefit`: what the
+    candidate saves on the n rows; `gap`: the benefit minus that of everyone else. served: per item by its label,
+    independent rows; rater: per answer by that rater's own label, rows that go together by rater and by item. Benefits
+    and gaps hold together, 95 % for all of a component and perspective
     (Sidak 1967, JASA 62:626); costs hold one at a time. With a `margin` (points per item) a gap fails where all of it
     lies below -margin and passes where none of it does; None = info. Evidence row SPLIT fails where one group of an
     attribute surely loses (all of the benefit's interval below 0) while another surely gains, and passes where that
@@ -113,7 +103,7 @@ def outcomes(
     """
     costs = components.set_index("component")[["cost_false_alarm", "cost_miss"]].astype(float)
     found: tuple[list[_Row], list[_Row]] = ([], [])
-    for p in completed(perspectives, population):
+    for p in perspectives:
         for c, component in enumerate(p.components):
             rows = _Rows.of(p, c, *(float(v) for v in costs.loc[component]))
             _component(found, rows, margin, terms)
@@ -134,6 +124,7 @@ class _Rows:
     use: Bools
     points: Floats
     values: tuple[Floats, Floats, Floats]
+    dear_miss: bool
 
     @classmethod
     def of(cls, p: Perspective, c: int, alarm: float, miss: float) -> _Rows:
@@ -144,69 +135,96 @@ class _Rows:
         small, large = sorted((alarm, miss))
         own = np.array([0.0, small, large])
         use = here & (p.decisions >= 0).all(axis=1)
-        return cls(p, p.components[c], here, use, points, (own, own, np.array([-large, -small, 0.0, small, large])))
+        return cls(
+            p,
+            p.components[c],
+            here,
+            use,
+            points,
+            (own, own, np.array([-large, -small, 0.0, small, large])),
+            miss >= alarm,
+        )
 
-    def persons(self, rows: Bools) -> int:
-        """Distinct items (served) or raters (rater)."""
-        return len(np.unique(self.p.unit[rows]))
-
-    def mean(self, rows: Bools, statistic: int, level: float, base: int) -> Mean:
+    def mean(self, rows: Bools, statistic: int, level: float, side: Side, at: tuple[int, int]) -> Mean:
         """The mean of one statistic (0 before, 1 after, 2 benefit) over some rows; NaN where it has no bounds."""
-        x, values = self.points[rows, statistic], self.values[statistic]
+        values = self.values[statistic]
         if not values[-1] > 0:
             return UNKNOWN
+        x, base = self.points[rows, statistic], 5 if side.rounded else 1
         effect, confidence = 1.0, level
         if self.p.name != "served":
             one = np.ones((len(x), 1))
             unit, item = self.p.unit[rows], self.p.item[rows]
             confidence = reach(worth(one[:, 0], unit, item), level, base)
             effect = 1.0 if math.isnan(confidence) else float(_design(x[:, None], one, unit, item)[0][0])
-        tails = (x[:, None] >= values[1:]).sum(axis=0)
-        return level_mean(tails, len(x), values, effect=effect, level=confidence, base=base)
+        tails, n = _tails(side, at, statistic, dear_miss=self.dear_miss)
+        return level_mean(tails, n, values, effect=float(coarse(np.array(effect), base)), level=confidence)
+
+
+def _tails(side: Side, at: tuple[int, int], statistic: int, *, dear_miss: bool) -> tuple[Floats, Floats]:
+    """How many rows have at least each value but the first, and how many are there? As published, least, most.
+
+    `dear_miss` says that a miss costs more than a false alarm (or as much).
+    """
+    c, g = at
+    if statistic < 2:
+        hit, events, false, others = np.moveaxis(side.core[:, c, g, 4 * statistic : 4 * statistic + 4], -1, 0)
+        missed = less(events, hit)
+        return np.stack([missed + false, missed if dear_miss else false], axis=-1), events + others
+    gain, loss = (side.up[:, c, g, 1], side.down[:, c, g, 2]), (side.down[:, c, g, 1], side.up[:, c, g, 2])
+    n, dear = side.paired[:, c, g, 0], 0 if dear_miss else 1
+    tails = [less(n, loss[dear]), less(n, loss[0] + loss[1]), gain[0] + gain[1], gain[dear]]
+    return np.stack(tails, axis=-1), n
 
 
 def _component(found: tuple[list[_Row], list[_Row]], rows: _Rows, margin: float | None, terms: Terms) -> None:
     """The rows of every group of one component and perspective."""
-    p, unit = rows.p, UNIT[rows.p.name]
-    hidden = []
-    for a in range(len(p.attributes)):
-        count = range(len(p.groups[a]))
-        inside = np.array([rows.persons(rows.use & (p.member[a] == g)) for g in count], np.int64)
-        outside = np.array([rows.persons(rows.use & (p.member[a] != g)) for g in count], np.int64)
-        hidden.append((inside, outside, *withheld(inside, outside, terms, unit)))
-    family = sum(_statements(inside, hide) for inside, _, hide, _ in hidden)
+    p, c = rows.p, rows.p.components.index(rows.component)
+    least = terms.suppress_below if terms.suppress_below > 1 else 0
+    told = [shown(p, a, min_group=least, suppress_below=terms.suppress_below) for a in range(len(p.attributes))]
+    both = [sides(p, a, terms.round_to, what.rough) for a, what in enumerate(told)]
+    notes = [[str(note) for note in what.why[c, :, 14]] for what in told]
+    family = sum(_statements(own.paired[0, c, :, 0], why) for (own, _), why in zip(both, notes, strict=True))
     level = LEVEL ** (1 / max(family, 1))
-    for a, (_, _, hide, notes) in enumerate(hidden):
-        told = []
+    for a, (pair, why) in enumerate(zip(both, notes, strict=True)):
+        known = []
         for g, group in enumerate(p.groups[a]):
             at = {"component": rows.component, "group": group}
-            if hide[g]:
-                lost = {"verdict": _verdict(UNKNOWN, margin), "note": notes[g]}
+            if why[g]:
+                lost = {"verdict": _verdict(UNKNOWN, margin), "note": why[g]}
                 found[0].append({**dict.fromkeys(COLUMNS, math.nan), **at, **lost})
-                found[1].extend(_told(at, (UNKNOWN,) * 4, 0, ("info", f"{notes[g]}: not shown"), margin))
+                found[1].extend(_told(at, (UNKNOWN,) * 4, 0, ("info", why[g]), margin))
                 continue
-            row, means = _group(rows, p.member[a] == g, level, terms.round_to)
+            row, means = _group(rows, p.member[a] == g, level, pair, (c, g))
             verdict = _verdict(means[3], margin)
             found[0].append({**at, **row, "verdict": verdict})
             found[1].extend(_told(at, means, int(row["n"]), (verdict, row["note"]), margin))
-            told.append((group, means[2]))
-        found[1].append(_split(rows.component, p.attributes[a], told, int(rows.use.sum()) if told else 0, terms))
+            known.append((group, means[2]))
+        n = int(disclosure.round_counts(rows.use.sum(), terms.round_to)) if known else 0
+        found[1].append(_split(rows.component, p.attributes[a], known, n))
 
 
-def _statements(inside: npt.NDArray[np.int64], hide: Bools) -> int:
+def _statements(n: Floats, why: list[str]) -> int:
     """How many benefits and gaps are there? Two groups make one gap, seen from both sides."""
-    shown = int(((inside > 0) & ~hide).sum())
-    return shown + (1 if int((inside > 0).sum()) == 2 else shown)
+    some = int(sum(size > 0 and not note for size, note in zip(n, why, strict=True)))
+    return some + (1 if int((n > 0).sum()) == 2 else some)
 
 
-def _group(rows: _Rows, member: Bools, level: float, base: int) -> tuple[_Row, tuple[Mean, Mean, Mean, Mean]]:
+def _group(
+    rows: _Rows, member: Bools, level: float, pair: tuple[Side, Side], at: tuple[int, int]
+) -> tuple[_Row, tuple[Mean, Mean, Mean, Mean]]:
     """One group: its row of the table, and its means before, after, benefit and gap."""
     own, rest = rows.use & member, rows.use & ~member
-    before, after, benefit = _means(rows, own, level, base)
-    gap = _gap(benefit, _means(rows, rest, level, base)[2])
-    n = float(box(own.sum(), base)[0])
-    better, worse = (float(box((s * rows.points[own, 2] > 0).sum(), base)[0]) for s in (1, -1))
-    missed = float(box((rows.here & member & ~rows.use).sum(), base)[0])
+    before, after = (
+        rows.mean(rows.here & member & (rows.p.decisions[:, m] >= 0), m, LEVEL, pair[0], at) for m in (0, 1)
+    )
+    benefit = rows.mean(own, 2, level, pair[0], at)
+    gap = _gap(benefit, rows.mean(rest, 2, level, pair[1], at))
+    side = (slice(None), *at)
+    n = float(pair[0].paired[0][at][0])
+    better, worse = (float(a[side][0, 1] + b[side][0, 2]) for a, b in
+                     ((pair[0].up, pair[0].down), (pair[0].down, pair[0].up)))  # fmt: skip
+    missed = int((rows.here & member & ~rows.use).sum())
     row = {
         "n": n, "better": better, "worse": worse, "points_before": before.value * n, "points_after": after.value * n,
         "before": before.value, "after": after.value, "benefit": benefit.value, "low": benefit.low,
@@ -214,16 +232,6 @@ def _group(rows: _Rows, member: Bools, level: float, base: int) -> tuple[_Row, t
         "note": _note(rows, (own, rest), (benefit, gap), missed),
     }  # fmt: skip
     return row, (before, after, benefit, gap)
-
-
-def _means(rows: _Rows, use: Bools, level: float, base: int) -> tuple[Mean, Mean, Mean]:
-    """Cost before, cost after and benefit; the benefit as shown is the difference of the costs as shown."""
-    before, after = (rows.mean(use, s, LEVEL, base) for s in (0, 1))
-    benefit = rows.mean(use, 2, level, base)
-    value = before.value - after.value
-    if math.isnan(benefit.low):
-        return before, after, replace(benefit, value=value)
-    return before, after, replace(benefit, value=value, low=min(benefit.low, value), high=max(benefit.high, value))
 
 
 def _gap(first: Mean, second: Mean) -> Mean:
@@ -237,7 +245,7 @@ def _gap(first: Mean, second: Mean) -> Mean:
     return Mean(value, float(low), float(high), first.least - second.most, first.most - second.least)
 
 
-def _note(rows: _Rows, sides: tuple[Bools, Bools], means: tuple[Mean, Mean], missed: float) -> str:
+def _note(rows: _Rows, sides: tuple[Bools, Bools], means: tuple[Mean, Mean], missed: int) -> str:
     """Why something is undefined, and how many rows were left out."""
     said = []
     if not rows.values[2][-1] > 0:
@@ -250,8 +258,8 @@ def _note(rows: _Rows, sides: tuple[Bools, Bools], means: tuple[Mean, Mean], mis
         said.append("no gap: no such rows outside the group")
     elif math.isnan(means[1].low):
         said.append(f"no interval of the gap: outside the group they rest on fewer than {FEWEST} raters of equal share")
-    if missed > 0:
-        said.append(f"{missed:.0f} rows without a score of both models are left out")
+    if missed:
+        said.append("rows without a score of both models are left out")
     return "; ".join(said)
 
 
@@ -277,7 +285,7 @@ def _told(
     return out
 
 
-def _split(component: str, attribute: str, told: list[tuple[str, Mean]], n: int, terms: Terms) -> _Row:
+def _split(component: str, attribute: str, told: list[tuple[str, Mean]], n: int) -> _Row:
     """Does one group of an attribute lose while another gains?"""
     known = [(g, m) for g, m in told if not math.isnan(m.low)]
     gain, lose = [g for g, m in known if m.low > 0], [g for g, m in known if m.high < 0]
@@ -288,6 +296,5 @@ def _split(component: str, attribute: str, told: list[tuple[str, Mean]], n: int,
         verdict = "fail" if gain and lose else "pass" if one_way else "cannot tell"
         value = math.nan if verdict == "cannot tell" else float(len(lose)) if gain else 0.0
         note = f"gains: {', '.join(gain) or 'nobody for sure'}; loses: {', '.join(lose) or 'nobody for sure'}"
-    shown = int(box(n, terms.round_to)[0])
-    return evidence.row(SPLIT, value=value, n=shown, component=component, group=attribute, better="lower",
+    return evidence.row(SPLIT, value=value, n=n, component=component, group=attribute, better="lower",
                         verdict=verdict, note=note)  # fmt: skip

@@ -8,11 +8,12 @@ the person who judged; rows go together by rater and by item.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.sparse import csr_array
 
 from hfkit.shared import schema
 
@@ -24,6 +25,7 @@ BETTER = {
 }  # fmt: skip
 OPPOSITE = {"true positive rate": "false negative rate", "false positive rate": "true negative rate"}
 UNIT = {"served": "items", "rater": "raters"}
+BLOCK = 1_000_000  # rows counted at once
 
 Ints = npt.NDArray[np.int64]
 
@@ -33,6 +35,7 @@ class Perspective:
     """The rows of one perspective. `y`, `decisions` (row x model; -1 = no score), `component` and `unit` are codes.
 
     `attributes` names each cohort attribute or intersection, `member[a]` gives each row's group in `groups[a]`.
+    `score` (row x model, NaN = none) is the probability behind each decision; None where only decisions are known.
     """
 
     name: str
@@ -45,18 +48,19 @@ class Perspective:
     attributes: tuple[str, ...]
     groups: tuple[tuple[str, ...], ...]
     member: tuple[Ints, ...]
+    score: npt.NDArray[np.float64] | None = None
 
 
 def perspectives(
     components: pd.DataFrame, judgements: pd.DataFrame, labels: pd.DataFrame, predictions: pd.DataFrame, *,
-    intersections: list[list[str]], population: pd.DataFrame | None = None,
+    intersections: list[list[str]],
 ) -> list[Perspective]:  # fmt: skip
     """Which rows may fairness be assessed on? The test rows of retrain with a label, as `served` and as `rater`.
 
     Answers of weight 0 (flagged raters) are left out of the rater's perspective. A decision is score >= threshold; a
     missing score gives no decision. `intersections` lists attributes to cross, as [["language", "age_band"]]; one that
-    names an attribute a perspective does not have is left out there. A missing group value is "not stated". Groups that
-    the `population` table declares stand in every table, also where nobody of them is among the rows.
+    names an attribute a perspective does not have is left out there. A missing group value is "not stated"; groups
+    that are declared but among no rows are added by terms.completed.
     """
     test = predictions[predictions["split"] == "test"].merge(
         components[["component", "threshold"]], on="component", validate="many_to_one"
@@ -71,18 +75,15 @@ def perspectives(
     by_answer = answers.merge(test, on=["item_id", "component"]).sort_values("feedback_id")
     by_answer["unit"] = by_answer["rater_id"].fillna("answer " + by_answer["feedback_id"].astype("str"))
     names = tuple(sorted(components["component"]))
-    declared = {} if population is None else population.groupby("cohort")["group"].unique().to_dict()
     return [
-        _perspective("served", by_item.assign(unit=by_item["item_id"]), (served, declared), names, intersections),
-        _perspective("rater", by_answer, (rater, declared), names, intersections),
+        _perspective("served", by_item.assign(unit=by_item["item_id"]), served, names, intersections),
+        _perspective("rater", by_answer, rater, names, intersections),
     ]
 
 
 def _perspective(
-    name: str, frame: pd.DataFrame, cohorts: tuple[list[str], dict[str, Any]], components: tuple[str, ...],
-    intersections: list[list[str]],
-) -> Perspective:  # fmt: skip
-    columns, declared = cohorts
+    name: str, frame: pd.DataFrame, columns: list[str], components: tuple[str, ...], intersections: list[list[str]]
+) -> Perspective:
     words = {c: _words(frame[c]) for c in columns}
     for crossed in intersections:
         parts = [f"{name}.{a}" for a in crossed]
@@ -91,8 +92,7 @@ def _perspective(
             words[" & ".join([parts[0], *crossed[1:]])] = sum((" & " + p for p in pairs), words[parts[0]])
     groups, member = [], []
     for attribute, values in words.items():
-        found = np.unique(np.append(values.to_numpy(object), _declared(attribute, declared)).astype(str))
-        codes = np.searchsorted(found, values.to_numpy(object).astype(str))
+        codes, found = pd.factorize(values, sort=True)
         groups.append(tuple(f"{attribute.split(' & ')[0]}={value}" for value in found))
         member.append(codes.astype(np.int64))
     score = frame[list(MODELS)].to_numpy(float)
@@ -101,12 +101,8 @@ def _perspective(
         name, components, pd.Index(components).get_indexer(frame["component"]).astype(np.int64),
         frame["label"].to_numpy(np.int64), decisions, pd.factorize(frame["unit"], sort=True)[0].astype(np.int64),
         pd.factorize(frame["item_id"], sort=True)[0].astype(np.int64), tuple(words), tuple(groups), tuple(member),
+        score,
     )  # fmt: skip
-
-
-def _declared(attribute: str, declared: dict[str, Any]) -> list[str]:
-    """The groups of an attribute that the population table lists; none for an intersection."""
-    return [str(group) for group in declared.get(attribute.split(".", 1)[1], [])]
 
 
 def _words(values: pd.Series) -> pd.Series:
@@ -121,14 +117,31 @@ def cells(p: Perspective, attribute: int) -> tuple[Ints, Ints]:
 
     Counts have the axes component, group, label (0, 1), baseline decision, candidate decision (0, 1, none). Units are
     distinct items (served) or raters (rater) by component and group. Every rate, gap and change follows from the
-    counts, and a row bootstrap is one multinomial draw over them.
+    counts, and a row bootstrap is one multinomial draw over them. Rows are counted block by block, so that of all rows
+    only one number each is held beside the input; no rows give zeros.
+
+    >>> rows, one = np.arange(3), np.zeros(3, int)
+    >>> says = np.array([[1, 1], [0, 1], [-1, 0]])
+    >>> p = Perspective("served", ("c",), one, one + 1, says, one, rows, ("g",), (("g=a", "g=b"),), (rows // 2,))
+    >>> counts, units = cells(p, 0)
+    >>> counts[0, 0, 1].tolist(), units.tolist()
+    ([[0, 1, 0], [0, 1, 0], [0, 0, 0]], [[1, 1]])
     """
     shape = (len(p.components), len(p.groups[attribute]))
-    where = p.component * shape[1] + p.member[attribute]
-    code = ((where * 2 + p.y) * 3 + p.decisions[:, 0] % 3) * 3 + p.decisions[:, 1] % 3
-    counts = np.bincount(code, minlength=shape[0] * shape[1] * 18).reshape(*shape, 2, 3, 3)
-    pairs = np.unique(np.column_stack([where, p.unit]), axis=0)[:, 0]
-    return counts, np.bincount(pairs, minlength=shape[0] * shape[1]).reshape(shape)
+    places, many = shape[0] * shape[1], int(p.unit.max(initial=-1)) + 1
+    counts, pairs = np.zeros(places * 18, np.int64), np.empty(len(p.y), np.int64)
+    for start in range(0, len(p.y), BLOCK):
+        rows = slice(start, start + BLOCK)
+        where = p.component[rows].astype(np.int64) * shape[1] + p.member[attribute][rows]
+        code = ((where * 2 + p.y[rows]) * 3 + p.decisions[rows, 0] % 3) * 3 + p.decisions[rows, 1] % 3
+        counts += np.bincount(code, minlength=len(counts))
+        pairs[rows] = where * many + p.unit[rows]
+    pairs.sort()  # in place; np.unique takes a minute for 10 million rows
+    first = np.ones(len(pairs), bool)
+    np.not_equal(pairs[1:], pairs[:-1], out=first[1:])
+    edges = np.searchsorted(pairs, np.arange(places + 1) * many)
+    units = np.array([np.count_nonzero(first[a:b]) for a, b in pairwise(edges)], np.int64)
+    return counts.reshape(*shape, 2, 3, 3), units.reshape(shape)
 
 
 def _masks() -> tuple[Ints, Ints]:
@@ -152,6 +165,7 @@ def _masks() -> tuple[Ints, Ints]:
 
 
 TOP, BOTTOM = _masks()
+_ADDS = csr_array(np.concatenate([TOP, BOTTOM]).reshape(-1, 18))  # mostly zeros: adds whole numbers, without threads
 BEFORE, AFTER, CHANGE = slice(0, 5), slice(5, 10), slice(10, 15)
 UP, DOWN = (np.asarray(TOP[CHANGE] == step, np.int64) for step in (1, -1))
 
@@ -166,5 +180,5 @@ def fractions(counts: npt.ArrayLike) -> tuple[Ints, Ints]:
     ('true positive rate', [5, 8, 3], [8, 8, 8])
     """
     counts = np.asarray(counts, np.int64)
-    axes = ([-3, -2, -1], [1, 2, 3])
-    return np.tensordot(counts, TOP, axes=axes), np.tensordot(counts, BOTTOM, axes=axes)
+    both = (_ADDS @ counts.reshape(-1, 18).T).T.reshape(*counts.shape[:-3], 2 * len(TOP))
+    return both[..., : len(TOP)], both[..., len(TOP) :]

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from hfkit.fairness.rows import MODELS, Ints, _words
-from hfkit.shared import schema
+from hfkit.shared import learn, schema
 from hfkit.shared.errors import ParamError
 
 Floats = npt.NDArray[np.float64]
@@ -48,8 +48,9 @@ class Search:
 class Cases:
     """The test rows of one component seen from one perspective, and the slices they belong to.
 
-    `loss` is of the model in question, `other` of the other model (may be missing); `item` (same text = same code) and
-    `unit` (item or rater) are codes; `confirm` says which half a row is in; `member` is rows x slices, named `names`.
+    `loss` is of the model in question, `other` of the other model (may be missing); `item` (nearly the same text = same
+    code) and `unit` (item or rater) are codes; `confirm` says which half a row is in; `member` is rows x slices, named
+    `names`.
     """
 
     component: str
@@ -106,15 +107,6 @@ def situations(items: pd.DataFrame, bins: int) -> pd.DataFrame:
         day = items["served_at"].dt.day_of_week
         out["served on"] = _words(pd.Series(np.where(day < 4, *_WEEK), index=items.index).where(day.notna()))
     return pd.DataFrame(out, index=items.index)
-
-
-def text_groups(items: pd.DataFrame) -> pd.Series:
-    """What two items share when they are the same thing to read: the text but for case and spaces, else the name."""
-    own = "item " + items["item_id"].astype("str")
-    if "text" not in items:
-        return own
-    text = items["text"].astype("object").fillna("").astype(str).str.casefold().str.split().str.join(" ")
-    return own.where(items["text"].isna() | (text == ""), "text " + text)
 
 
 def losses(y: npt.ArrayLike, score: npt.ArrayLike, threshold: npt.ArrayLike, loss: str) -> Floats:
@@ -175,7 +167,8 @@ def cases(
     """The rows with a label and a loss, by component, as the people served and as the raters, with their slices.
 
     The candidate is asked about test rows only; the baseline about all, for it had answered before anybody judged.
-    Items of the same text go to the same half. Answers of weight 0 (flagged raters) are left out of the rater's view.
+    Items of nearly the same text (learn.text_groups) go to the same half. Answers of weight 0 (flagged raters) are left
+    out of the rater's view.
     Raises ParamError for a model or a loss there is none of.
     """
     for name, value, known in (("model", settings.model, MODELS), ("loss", settings.loss, LOSSES)):
@@ -186,7 +179,7 @@ def cases(
             )  # fmt: skip
     test = predictions.assign(candidate=predictions["candidate"].where(predictions["split"] == "test"))
     test = test[test[settings.model].notna()].merge(components[["component", "threshold"]], on="component")
-    text = pd.Series(text_groups(items).to_numpy(object), index=items["item_id"].to_numpy(object))
+    text = pd.Series(learn.text_groups(items).to_numpy(object), index=items["item_id"].to_numpy(object))
     test["same"] = (
         test["item_id"].map(text.to_dict()).astype("object").fillna("item " + test["item_id"].astype("object"))
     )
