@@ -6,15 +6,18 @@ curve behind them; `maps` asks whether a recalibration would help; `abstention` 
 """
 
 from hfkit.calibration.abstain import abstention
-from hfkit.calibration.assess import Settings, assess
+from hfkit.calibration.assess import assess
 from hfkit.calibration.binned import bin_of, brier_parts, debiased, ece
+from hfkit.calibration.compare import maps
 from hfkit.calibration.curves import curve, reliability
-from hfkit.calibration.groups import judged
-from hfkit.calibration.recalibrate import beta, isotonic, logistic, maps, slope
+from hfkit.calibration.groups import Settings, judged
+from hfkit.calibration.publish import claims
+from hfkit.calibration.recalibrate import beta, isotonic, logistic, slope
 from hfkit.calibration.smooth import smooth
-from hfkit.calibration.tell import answer, gaps, metrics, summary
+from hfkit.calibration.tell import answer, gaps, grid, metrics, summary, widest
 
 __all__ = [
-    "Settings", "abstention", "answer", "assess", "beta", "bin_of", "brier_parts", "curve", "debiased", "ece", "gaps",
-    "isotonic", "judged", "logistic", "maps", "metrics", "reliability", "slope", "smooth", "summary",
+    "Settings", "abstention", "answer", "assess", "beta", "bin_of", "brier_parts", "claims", "curve", "debiased", "ece",
+    "gaps", "grid", "isotonic", "judged", "logistic", "maps", "metrics", "reliability", "slope", "smooth", "summary",
+    "widest",
 ]  # fmt: skip

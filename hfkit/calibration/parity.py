@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from hfkit.calibration import publish
 from hfkit.calibration.binned import Codes, Floats
-from hfkit.calibration.groups import Group, clusterings
+from hfkit.calibration.groups import Group, Settings, clusterings
 from hfkit.shared import evidence
 
 
@@ -57,20 +58,24 @@ def _p_value(moment: Floats, inside: np.ndarray, clusters: list[Codes]) -> float
     return float(2 * special.stdtr(fewest - 1, -abs(own - mean) / math.sqrt(variance)))
 
 
-def parity(rows: pd.DataFrame, model: str, view: str, component: str, usable: list[Group]) -> list[dict[str, object]]:
-    """One evidence row an attribute with its p value; `usable` are the groups large enough to compare."""
+def parity(
+    rows: pd.DataFrame, model: str, view: str, component: str, usable: list[Group], settings: Settings
+) -> list[dict[str, object]]:
+    """One evidence row an attribute, its p value rounded upwards; `usable` are the groups large enough to compare."""
     out = []
     clusters = clusterings(rows) if len(rows) else []
-    for attribute in sorted({g.name.partition("=")[0] for g in usable}):
-        compared = [g for g in usable if g.name.startswith(f"{attribute}=")]
+    for attribute in sorted({g.attribute for g in usable}):
+        compared = [g for g in usable if g.attribute == attribute]
         member = np.full(len(rows), -1, dtype=np.int64)
         for code, g in enumerate(compared):
             member[g.rows] = code
         p, driver = equal_calibration(rows["label"].to_numpy(float), rows[model].to_numpy(float), member, clusters)
         note = "fewer than two groups are large enough to compare" if driver < 0 else (
             f"the most different group is {compared[driver].name}; a large p does not show equality")  # fmt: skip
+        shown = p if settings.exact or math.isnan(p) else max(math.ceil(p * 1000 - 1e-9), 1) / 1000
         out.append(evidence.row(
-            f"equal calibration p, {attribute} ({view})", component=component, value=p, n=int((member >= 0).sum()),
+            f"equal calibration p, {attribute} ({view})", component=component, value=shown,
+            n=publish.size(int((member >= 0).sum()), settings),
             verdict="cannot tell" if math.isnan(p) else "info", note=note,
         ))  # fmt: skip
     return out

@@ -1,4 +1,4 @@
-"""Recalibration: the logistic slope, and maps from a score to a better one, fitted on one split, judged on another."""
+"""Recalibration: the logistic slope, and maps from a score to a better one."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.isotonic import IsotonicRegression
 
-from hfkit.calibration.binned import Floats, brier_parts, debiased, ece, usable
-from hfkit.shared import stats
+from hfkit.calibration.binned import Floats, usable
 
 EDGE = 1e-6  # scores of exactly 0 or 1 have no logit
 Map = Callable[[Floats], Floats]
@@ -105,44 +103,3 @@ def beta(y: Floats, s: Floats) -> Map | None:
 def _logs(s: Floats) -> tuple[Floats, Floats]:
     p = np.clip(s, EDGE, 1 - EDGE)
     return np.log(p), -np.log1p(-p)
-
-
-MAPS: dict[str, Callable[[Floats, Floats], Map | None]] = {"logistic": logistic, "isotonic": isotonic, "beta": beta}
-
-
-def maps(rows: pd.DataFrame) -> pd.DataFrame:
-    """Would a simple correction of the score be enough? Maps fitted on the calibrate split, judged on the test split.
-
-    `rows` as `judged` gives them. Columns: component, model, map ("none" = the score as it is), n_fit, n_test, ece,
-    debiased, brier, log_loss (all lower is better) and note; a map that cannot be fitted is NaN with the reason. The
-    candidate's own last step saw the calibrate split, so its maps have less to gain there than the baseline's.
-    """
-    out = []
-    for component, part in rows.groupby("component", sort=True):
-        for model in ("baseline", "candidate"):
-            known = part[part[model].notna()].sort_values(["item_id", "feedback_id"])
-            fit, test = known[known["split"] == "calibrate"], known[known["split"] == "test"]
-            for name in ("none", *MAPS):
-                out.append({"component": component, "model": model, "map": name, **_compare(fit, test, model, name)})
-    columns = ["component", "model", "map", "n_fit", "n_test", "ece", "debiased", "brier", "log_loss", "note"]
-    return pd.DataFrame(out, columns=columns)
-
-
-def _compare(fit: pd.DataFrame, test: pd.DataFrame, model: str, name: str) -> dict[str, object]:
-    y, s = test["label"].to_numpy(float), test[model].to_numpy(float)
-    sizes: dict[str, object] = {"n_fit": len(fit), "n_test": len(test)}
-    undefined = dict.fromkeys(("ece", "debiased", "brier", "log_loss"), math.nan)
-    if not len(test):
-        return {**sizes, **undefined, "note": f"no judged test rows with a {model} score"}
-    if name != "none":
-        known = fit["label"].to_numpy(float)
-        if not len(fit) or known.min() == known.max():
-            return {**sizes, **undefined, "note": "the calibrate split has no rows of both classes"}
-        fitted = MAPS[name](known, fit[model].to_numpy(float))
-        if fitted is None:
-            return {**sizes, **undefined, "note": "the map cannot be fitted to these scores"}
-        s = np.clip(fitted(s), 0, 1)
-    return {
-        **sizes, "ece": ece(y, s), "debiased": debiased(y, s, test["item_id"].to_numpy(object).astype(str)),
-        "brier": brier_parts(y, s)["brier"], "log_loss": float(stats.log_loss(y, s)), "note": "",
-    }  # fmt: skip

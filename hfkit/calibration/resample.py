@@ -13,11 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from hfkit.calibration.binned import BINS, Codes, Floats, bin_of
+from hfkit.calibration.binned import BINS, Codes, Floats, bin_of, sums
 from hfkit.calibration.recalibrate import expit, logit
-from hfkit.calibration.smooth import GRID, kernel_matrix
+from hfkit.calibration.smooth import GRID
 
 BLOCKS = 3000  # more clusters than this are first put together at random: bounded memory, error of the width below 2 %
+PART = 10_000  # draws made at once
+CLEAR = 3.0  # standard errors from 0 above which the sign of a gap counts as known
 Triple = tuple[float, float, float]
 
 
@@ -66,7 +68,7 @@ def draw(
     widths = {**{k: v.shape[1] for k, v in columns.items()}, "mesh": mesh.shape[1]}
     ends = np.cumsum(list(widths.values()))[:-1]
     point = dict(zip(widths, np.split(sums.sum(axis=0), ends), strict=True))
-    replicate = dict(zip(widths, np.split(counts(size, n_boot, rng) @ sums, ends, axis=1), strict=True))
+    replicate = dict(zip(widths, np.split(resampled(sums, n_boot, rng), ends, axis=1), strict=True))
     return Draws(float(point["n"].sum()), size, stretch, point, replicate)
 
 
@@ -76,10 +78,20 @@ def blocks(codes: Codes, rng: np.random.Generator) -> Codes:
     return codes if clusters <= BLOCKS else rng.permutation(clusters)[codes] % BLOCKS
 
 
-def counts(size: int, n_boot: int, rng: np.random.Generator) -> Floats:
-    """How often each of `size` clusters is drawn in each replicate (n_boot x size)."""
-    drawn = rng.integers(0, size, (n_boot, size)) + np.arange(n_boot)[:, None] * size
-    return np.bincount(drawn.ravel(), minlength=n_boot * size).reshape(n_boot, size).astype(float)
+def resampled(sums: Floats, n_boot: int, rng: np.random.Generator) -> Floats:
+    """The column sums of each replicate (n_boot x columns), clusters (rows of `sums`) drawn with replacement.
+
+    How often each cluster is drawn, times the sums; in parts that stay in the processor's cache.
+    """
+    size = len(sums)
+    out, part = np.empty((n_boot, sums.shape[1])), max(PART // size, 1)
+    for start in range(0, n_boot, part):
+        rows = min(part, n_boot - start)
+        drawn = rng.integers(0, size, (rows, size))
+        drawn += np.arange(rows)[:, None] * size
+        times = np.bincount(drawn.ravel(), minlength=rows * size).reshape(rows, size)
+        out[start : start + rows] = times.astype(float) @ sums
+    return out
 
 
 def stretch(clusters: int, factor: float, level: float) -> float:
@@ -96,14 +108,30 @@ def binned_columns(y: Floats, s: Floats) -> dict[str, Floats]:
     return {"n": inside, "gap": inside * (y - s)[:, None], "event": inside * y[:, None]}
 
 
-def smooth_sums(y: Floats, s: Floats, codes: Codes, size: int, width: float) -> Floats:
-    """Smoothed residuals (blocks x mesh) at the kernel width that the data chose."""
+def smooth_sums(y: Floats, s: Floats, codes: Codes, size: int, kernel: Floats) -> Floats:
+    """Smoothed residuals (blocks x mesh) with the kernel of the width that the data chose."""
     cell = np.clip((s * (GRID - 1)).astype(int), 0, GRID - 2)
     part = s * (GRID - 1) - cell
     flat = codes * GRID + cell
     grid = np.bincount(flat, (1 - part) * (s - y), size * GRID)
     grid += np.bincount(flat + 1, part * (s - y), size * GRID)
-    out: Floats = grid.reshape(size, GRID) @ kernel_matrix(width)
+    out: Floats = grid.reshape(size, GRID) @ kernel
+    return out
+
+
+def unseen(y: Floats, s: Floats, codes: Codes) -> Floats:
+    """What the few rows of a bin cannot show of its noise: standard deviation to add to its share of the gap, by bin.
+
+    A bin without an event varies in no replicate. Its variance is taken as if two events and two non-events more had
+    been seen (Agresti and Coull 1998), counted in independent rows.
+    """
+    n, events, _ = sums(y, s)
+    e = y - s - (y - s).mean()
+    design = max(float((np.bincount(codes, e) ** 2).sum()) / max(float((e**2).sum()), 1e-12), 1.0)
+    size, k = n / design, events / design
+    rate, fuller = k / np.maximum(size, 1e-12), (k + 2) / (size + 4)
+    more = np.maximum(fuller * (1 - fuller) - rate * (1 - rate), 0.0)
+    out: Floats = np.sqrt(more * n * design) / len(y)
     return out
 
 
@@ -133,8 +161,8 @@ def quantile(deviation: Floats, p: float, stretch: float) -> float:
 def absolute(value: float, part: Floats, replicate: Floats, draws: Draws) -> Triple:
     """Interval of a sum of absolute parts (ECE, smooth error): parts (k,), their replicates (n_boot x k)."""
     h = replicate - part
-    clear = np.abs(part) > math.sqrt(math.log(max(draws.clusters, 3))) * h.std(axis=0)
-    signed = np.sign(part) * h
+    clear = np.abs(part) > max(CLEAR, math.sqrt(math.log(max(draws.clusters, 3)))) * h.std(axis=0)
+    signed = np.where(part < 0, -h, h)
     lower = np.where(clear, signed, np.abs(h)).sum(axis=1)
     low = value - quantile(lower, 0.975, draws.stretch)
     high = value - quantile(signed.sum(axis=1), 0.025, draws.stretch)
@@ -142,15 +170,20 @@ def absolute(value: float, part: Floats, replicate: Floats, draws: Draws) -> Tri
 
 
 def squared(value: float, gap: Floats, share: Floats, noise: Floats, draws: Draws) -> Triple:
-    """Interval of the root of the debiased mean square gap; `gap`, `share` and `noise` (variance of the gap) by bin."""
+    """Interval of the root of the debiased mean square gap; `gap`, `share` and `noise` (variance of the gap) by bin.
+
+    The lower bound is that of the debiased mean square, the upper that of the one which still has its bias: both lean
+    to the wide side.
+    """
     n, residual = draws.replicate["n"], draws.replicate["gap"]
     some = np.where(share > 0, share, 1.0)
     total = n.sum(axis=1, keepdims=True)
-    h = (residual - gap * n) / total / some
-    deviation = (share * (2 * gap * h + h**2 - noise)).sum(axis=1) + ((n / total - share) * gap**2).sum(axis=1)
-    raw = float((share * (gap**2 - noise)).sum())
-    low, high = (raw - quantile(deviation, p, draws.stretch) for p in (0.975, 0.025))
-    return _unit(value, math.sqrt(max(low, 0)), math.sqrt(max(high, 0)))
+    h = ((residual - gap * n) / total + draws.replicate["unseen"]) / some
+    shares = ((n / total - share) * gap**2).sum(axis=1)
+    up, down = ((share * (sign * 2 * gap * h + h**2 - noise)).sum(axis=1) + shares for sign in (1, -1))
+    plain = float((share * gap**2).sum())
+    low = plain - float(share @ noise) - quantile(up, 0.975, draws.stretch)
+    return _unit(value, math.sqrt(max(low, 0)), math.sqrt(max(plain + quantile(down, 0.975, draws.stretch), 0)))
 
 
 def _unit(value: float, low: float, high: float) -> Triple:

@@ -53,6 +53,45 @@ def gaps(evidence: pd.DataFrame) -> pd.DataFrame:
     return out[columns].reset_index(drop=True)
 
 
+def widest(reliability: pd.DataFrame, gaps: pd.DataFrame, most: int = 6) -> pd.DataFrame:
+    """The new model's curves of the groups with the widest gaps, those that fail first, each with everyone's.
+
+    `gaps` as the function of this name gives it. Columns of `reliability` and `where` (component and group); of each
+    component in it, everyone's curve stands under `model` "everyone", once for every group shown.
+    """
+    known = gaps[gaps["value"].notna()].assign(late=gaps["verdict"] != "fail").sort_values("late", kind="stable")
+    new, parts = reliability[reliability["model"] == "candidate"], []
+    for row in known.head(most).itertuples():
+        mine = new[new["component"] == row.component]
+        for group, model in (("all", "everyone"), (row.group, "group")):
+            parts.append(mine[mine["group"] == group].assign(where=row.where, model=model))
+    return pd.concat(parts, ignore_index=True) if parts else new.iloc[:0].assign(where="")
+
+
+def grid(evidence: pd.DataFrame, measures: tuple[str, ...] = ("ECE", GAP), most: int = 24) -> pd.DataFrame:
+    """Group by measure at a glance: row (group), column (component and measure), value and verdict of the candidate.
+
+    At most `most` groups: those with a failing measure first, then those with most rows; crossed groups only as far as
+    room is left, groups without any value last.
+    """
+    part = pd.concat([_of(evidence, m, "candidate").assign(short=m) for m in measures])
+    part = part[part["group"] != "all"].sort_values(["component", "short"], kind="stable")
+    told = part.assign(
+        late=part["verdict"] != "fail", untold=part["value"].isna(), crossed=part["group"].str.contains(" & ")
+    )
+    order = told.groupby("group").agg(late=("late", "min"), untold=("untold", "min"), crossed=("crossed", "min"),
+                                      n=("n", "sum"))  # fmt: skip
+    order = order.sort_values("n", ascending=False, kind="stable").sort_values(
+        ["untold", "late", "crossed"], kind="stable"
+    )
+    place = {group: i for i, group in enumerate(order.index[:most])}
+    shown = part[part["group"].isin(list(place))]
+    shown = shown.assign(
+        row=shown["group"], column=shown["component"] + ", " + shown["short"], at=shown["group"].map(place)
+    )
+    return shown.sort_values("at", kind="stable")[["row", "column", "value", "verdict"]].reset_index(drop=True)
+
+
 def metrics(evidence: pd.DataFrame) -> dict[str, float]:
     """Flat numbers: ece, brier and slope of baseline and candidate a component, and how many groups keep a gap."""
     out: dict[str, float] = {}

@@ -138,3 +138,34 @@ def reliability(frame: pd.DataFrame, models: tuple[str, ...] = ("baseline", "can
     fig.axes[0].set_ylabel("share of events")
     fig.axes[0].legend(frameon=False, fontsize=8)
     return fig
+
+
+def reliability_groups(frame: pd.DataFrame, columns: int = 3) -> Figure:
+    """What was said against what happened for single groups, one panel a `where`, with everyone's curve in grey.
+
+    Columns where, model ("group" or "everyone"), mean_score, event_rate, low, high. A bin whose rate is not shown has
+    its bounds only; panels stand in the order of the rows.
+    """
+    names = list(dict.fromkeys(frame["where"])) or ["no group can be shown"]
+    across = min(columns, len(names))
+    down = -(-len(names) // across)
+    fig = Figure(figsize=(1.0 + 2.6 * across, 0.6 + 2.5 * down), layout="constrained")
+    panels = np.atleast_1d(fig.subplots(down, across, sharex=True, sharey=True)).ravel()
+    for ax, name in zip(panels, names, strict=False):
+        ax.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--")
+        for model, colour, mark in (("everyone", GREY, "-"), ("group", BLUE, "o")):
+            part = frame[(frame["where"] == name) & (frame["model"] == model) & frame["low"].notna()]
+            score, rate, low, high = (part[c].to_numpy(float) for c in ("mean_score", "event_rate", "low", "high"))
+            ax.plot(score, rate, mark, color=colour, label=model, lw=1.4, ms=4)
+            if model == "group":
+                ax.vlines(score, low, high, color=colour, lw=1.4)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.set(xlim=(0, 1), ylim=(0, 1))
+        ax.set_title(str(name)[:48], fontsize=8)
+    for ax in panels[len(names) :]:
+        ax.set_visible(False)
+    fig.supxlabel("mean score", fontsize=9)
+    fig.supylabel("share of events", fontsize=9)
+    handles, labels = panels[0].get_legend_handles_labels()
+    fig.legend(handles, labels, frameon=False, fontsize=8, loc="outside upper right", ncols=2)
+    return fig
