@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hfkit import aggregate, fairness
+from hfkit import aggregate, calibration, fairness
 from hfkit.commands.sample import world
 from hfkit.fairness import publish
 from hfkit.shared import disclosure, errors
@@ -15,18 +15,23 @@ COUNTS, RATES = ["numerator", "denominator"], ["value", "low", "high"]
 
 
 @pytest.fixture(scope="module")
-def rows():
-    """The sample world as fairness sees it: majority labels, a candidate that is the baseline shaken."""
-    made = world()
-    trust = pd.DataFrame({"rater_id": made["raters"]["rater_id"], "flagged": False})
-    found = aggregate.aggregate(made["feedback"], made["items"], made["raters"], trust)
-    said = found.labels.merge(made["items"][["item_id", "component", "score"]], on=["item_id", "component"])
+def made():
+    """The sample world: components, judgements, majority labels, and a candidate that is the baseline shaken."""
+    whole = world()
+    trust = pd.DataFrame({"rater_id": whole["raters"]["rater_id"], "flagged": False})
+    found = aggregate.aggregate(whole["feedback"], whole["items"], whole["raters"], trust)
+    said = found.labels.merge(whole["items"][["item_id", "component", "score"]], on=["item_id", "component"])
     shaken = (said["score"] + np.random.default_rng(1).normal(0, 0.15, len(said))).clip(0, 1)
     predictions = said[["item_id", "component"]].assign(
         split=np.where(said["item_id"].str[-1] < "3", "test", "train"), baseline=said["score"], candidate=shaken
     )
-    crossed = [["language", "age_band"]]
-    return fairness.perspectives(made["components"], found.judgements, found.labels, predictions, intersections=crossed)
+    return whole["components"], found.judgements, found.labels, predictions
+
+
+@pytest.fixture(scope="module")
+def rows(made):
+    """The sample world as fairness sees it."""
+    return fairness.perspectives(*made, intersections=[["language", "age_band"]])
 
 
 RULE = {"min_group": 10, "suppress_below": 10, "round_to": 5}
@@ -101,6 +106,42 @@ def test_thresholds_alone_are_broken_and_the_published_counts_are_not(rows):
 def test_no_answer_of_a_rater_is_recovered(rows):
     told = publish.attacked(rows[1], **RULE)
     assert told["withheld"].sum() > 0
+    assert told["recovered"].sum() == 0
+
+
+def together(made, p, attribute, every):
+    """What the tables of fairness and of calibration give away together: answers by one attribute of the raters."""
+    components, judgements, _, predictions = made
+    component, a = p.components[0], p.attributes.index(attribute)
+    p = dataclasses.replace(p, attributes=(attribute,), groups=p.groups[a : a + 1], member=p.member[a : a + 1])
+    one = components[components["component"] == component]
+    others = [c for c in judgements if c.startswith(("served.", "rater.")) and c != attribute]
+    judged = calibration.judged(judgements[judgements["component"] == component].drop(columns=others), predictions)
+    settings = calibration.Settings(n_boot=20)
+    evidence = calibration.assess(judged, one, settings=settings, rng=np.random.default_rng(0))
+    curve, threshold = calibration.reliability(judged, settings), float(one["threshold"].iloc[0])
+    tables = [publish.claims(p, **RULE).drop(columns="component")]
+    seen = judged[judged["split"] == "test"]
+    cells = pd.DataFrame({attribute: seen[attribute]})
+    for model in ("baseline", "candidate"):
+        said = calibration.claims(curve, evidence, judged, view=model, component=component, threshold=threshold,
+                                  settings=settings)[1][0]  # fmt: skip
+        tables.append(said.rename(columns={"bin": f"bin {model}", "acts": f"acts {model}"}))
+        cells[f"bin {model}"] = calibration.bin_of(seen[model]).astype(str)
+        cells[f"acts {model}"] = np.where(seen[model] >= threshold, "1", "0")
+    places = cells[[attribute]].drop_duplicates()
+    cells = places.merge(cells.drop(columns=attribute).drop_duplicates(), how="cross")
+    cells = cells.merge(pd.DataFrame({"label": ["0", "1"]}), how="cross")
+    at = tuple(cells[c].astype(int).to_numpy() for c in ("label", "acts baseline", "acts candidate"))
+    named = {f"{attribute}={v}": (cells[attribute] == v).astype(str) for v in places[attribute]}
+    counted = {name: (mask[at] > 0).astype(str) for name, (mask, _) in publish._sums().items()}
+    goals = [t.assign(goal=np.cumsum(t["count"].isna()) % every == 0) for t in tables]
+    return disclosure.attack(goals, cells=cells.assign(**named, **counted), threshold=10, base=5)
+
+
+def test_both_rooms_together_recover_nothing(made, rows):
+    told = together(made, one_component(rows[1], "safety"), "rater.age_band", every=3)
+    assert len(told) >= 10
     assert told["recovered"].sum() == 0
 
 

@@ -117,7 +117,7 @@ def _keyed(table: pd.DataFrame, touched: set[tuple[str, str]], known: set[str]) 
         (c, g) in touched if g in known else c in everyone or (c == "all" and bool(everyone))
         for c, g in zip(component, named, strict=True)
     ]
-    part = table[about]
+    part = table[np.array(about, bool)]
     key = pd.MultiIndex.from_frame(part[words].astype(str).assign(row=part.groupby(words, dropna=False).cumcount()))
     return part.drop(columns=words).astype(float).set_axis(key)
 

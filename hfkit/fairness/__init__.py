@@ -10,11 +10,12 @@ from hfkit.fairness.consistency import consistency
 from hfkit.fairness.deciders import deciders
 from hfkit.fairness.disagreement import rules, statements
 from hfkit.fairness.influence import DIRECTION, SCORES
+from hfkit.fairness.measure import Given, Result, Settings, measure, search, whose
 from hfkit.fairness.outcomes import outcomes
 from hfkit.fairness.peer import metric_frame
 from hfkit.fairness.power import power
 from hfkit.fairness.publish import attacked, coarse
-from hfkit.fairness.reading import answer, drawn, grid, metrics, tally, verdicts
+from hfkit.fairness.reading import answer, drawn, grid, joined, metrics, tally, verdicts
 from hfkit.fairness.representation import representation
 from hfkit.fairness.rows import MEASURES, MODELS, Perspective, perspectives
 from hfkit.fairness.scores import Scores, scores
@@ -22,8 +23,8 @@ from hfkit.fairness.slices import Search, blind_spots, cases
 from hfkit.fairness.terms import Measured, Terms, completed
 
 __all__ = [
-    "DIRECTION", "MEASURES", "MODELS", "SCORES", "Assessment", "Measured", "Perspective", "Scores", "Search", "Terms",
-    "answer", "assess", "attacked", "blind_spots", "cases", "coarse", "completed", "consistency", "deciders", "drawn",
-    "grid", "metric_frame", "metrics", "outcomes", "perspectives", "power", "representation", "rules", "scores",
-    "statements", "tally", "verdicts",
+    "DIRECTION", "MEASURES", "MODELS", "SCORES", "Assessment", "Given", "Measured", "Perspective", "Result", "Scores",
+    "Search", "Settings", "Terms", "answer", "assess", "attacked", "blind_spots", "cases", "coarse", "completed",
+    "consistency", "deciders", "drawn", "grid", "joined", "measure", "metric_frame", "metrics", "outcomes",
+    "perspectives", "power", "representation", "rules", "scores", "search", "statements", "tally", "verdicts", "whose",
 ]  # fmt: skip

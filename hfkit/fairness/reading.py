@@ -31,6 +31,11 @@ def _harm(evidence: pd.DataFrame) -> pd.Series:
     return pd.Series(harm, index=evidence.index).fillna(-np.inf)
 
 
+def joined(*parts: pd.DataFrame) -> pd.DataFrame:
+    """The evidence of several questions as one table."""
+    return pd.concat(parts, ignore_index=True)
+
+
 def tally(evidence: pd.DataFrame) -> pd.DataFrame:
     """How many statements pass, fail or cannot be told, by component and measure? Judged measures only."""
     judged = evidence[evidence["verdict"] != "info"]

@@ -1,4 +1,4 @@
-"""The long versions of the error rates of scores by group; they print what docs/error_rates_scores.md says.
+"""The long versions of the error rates of scores by group; they print what docs/error_rates.md says.
 
 HFKIT_CAMPAIGN=1 python -m pytest tests/campaigns/test_campaign_scores.py -o testpaths= -q -s
 """
