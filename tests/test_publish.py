@@ -1,5 +1,7 @@
 """Publishing: two publications around somebody's withdrawal find nobody; many people later the pages go out again."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -95,6 +97,15 @@ def test_a_new_model_alone_stops_nothing(made):
     assert publish.changed(before, after, set()) == []
 
 
+def test_tables_of_another_version_are_compared_by_what_both_have():
+    old = {"t": pd.DataFrame({"component": ["c"], "group": ["all"], "n": [5.0], "gone": [1.0]})}
+    new = {"t": pd.DataFrame({"component": ["c"], "group": ["all"], "n": [5.0], "more": ["x"]})}
+    assert publish.changed(old, new, {("c", "all")}) == []
+    new["t"]["n"] = 10.0
+    assert publish.changed(old, new, {("c", "all")}) == ["t: c, all, 0"]
+    assert publish.changed({"t": old["t"].iloc[:0]}, new, {("c", "all")}) == ["t: c, all, 0"]
+
+
 def test_people_are_counted_by_hand():
     judgements = pd.DataFrame({
         "feedback_id": list("abcd"), "item_id": ["i", "i", "j", "k"], "component": "c", "weight": [1.0, 1.0, 1.0, 0.0],
@@ -114,6 +125,7 @@ def test_people_are_counted_by_hand():
 
 @pytest.mark.loop
 def test_the_command_copies_compares_and_refuses(loop: Loop):
+    shutil.rmtree(loop.root / "data" / "published", ignore_errors=True)  # of the project the loop was laid out from
     assert "compared with none" in loop("hfkit", "publish", "site")
     assert (loop.root / "site" / "index.html").read_bytes() == (loop.root / "reports" / "index.html").read_bytes()
     assert "compared with the last" in loop("hfkit", "publish", "site")

@@ -99,17 +99,21 @@ def changed(old: Tables, new: Tables, touched: set[tuple[str, str]]) -> list[str
     known = {group for _, group in touched}
     out = []
     for name in sorted(set(old) & set(new)):
-        before, after = (_keyed(t[name], touched, known) for t in (old, new))
+        both = [c for c in new[name] if c in old[name]]  # another version may have had other columns
+        numbers = [c for c in both if all(pd.api.types.is_numeric_dtype(t[name][c]) for t in (old, new))]
+        words = [c for c in both if c not in numbers]
+        before, after = (_keyed(t[name], words, numbers, touched, known) for t in (old, new))
         rows = before.index.union(after.index)
-        before, after = (t.reindex(rows) for t in (before, after))
+        before, after = before.reindex(rows), after.reindex(rows)
         differs = ~((before == after) | (before.isna() & after.isna())).all(axis=1)
         out += [f"{name}: {', '.join(str(v) for v in key)}" for key in rows[differs.to_numpy()]]
     return out
 
 
-def _keyed(table: pd.DataFrame, touched: set[tuple[str, str]], known: set[str]) -> pd.DataFrame:
+def _keyed(
+    table: pd.DataFrame, words: list[str], numbers: list[str], touched: set[tuple[str, str]], known: set[str]
+) -> pd.DataFrame:
     """The rows of a table that few people stand between, its numbers by its words."""
-    words = [c for c in table if not pd.api.types.is_numeric_dtype(table[c])]
     component = table["component"].astype(str) if "component" in table else pd.Series("all", index=table.index)
     named = table["group"].astype(str) if "group" in table else pd.Series("all", index=table.index)
     everyone = {c for c, group in touched if group == "all"}
@@ -119,7 +123,7 @@ def _keyed(table: pd.DataFrame, touched: set[tuple[str, str]], known: set[str]) 
     ]
     part = table[np.array(about, bool)]
     key = pd.MultiIndex.from_frame(part[words].astype(str).assign(row=part.groupby(words, dropna=False).cumcount()))
-    return part.drop(columns=words).astype(float).set_axis(key)
+    return part[numbers].astype(float).set_axis(key)
 
 
 def published() -> dict[str, pd.DataFrame]:
