@@ -201,9 +201,5 @@ def test_published_bounds_hold_the_exact_ones(unrounded, shown, table):
 def test_nothing_in_nothing_out():
     empty = pd.DataFrame({c: pd.Series(dtype=float) for c in [*COUNTS, *RATES]}).assign(note="")
     assert len(disclosure.protect(empty, counts=COUNTS, rates=RATES)) == 0
-    one_row = pd.DataFrame({"n": [0.0], "value": [0.0], "people": [0.0]})
-    out = disclosure.protect(one_row, counts=["n"], rates=["value"], people="people")
-    assert out.loc[0, ["n", "value"]].isna().all()
-    assert "people" not in out
     told = disclosure.attack([pd.DataFrame({"g": ["a"], "count": [20.0]})])
     assert len(told) == 0

@@ -522,6 +522,21 @@ def test_a_withheld_group_is_withheld_at_every_stage():
     assert out.loc[out["group"].isin(["rater.g=b", "rater.g=c"]), "reference"].isna().all()
 
 
+def test_declared_groups_stand_in_every_table_with_nobody_in_them():
+    made = world(["a", "b"] * 20, [0, 1] * 20, [1, 0, 0, 1] * 10, [0, 1, 1, 0] * 10)
+    people = pd.DataFrame({"cohort": ["g"] * 3, "group": ["a", "b", "nobody"], "share": [0.5, 0.4, 0.1]})
+    parts = (COMPONENTS, made["judgements"], made["labels"], made["predictions"])
+    rows = fairness.completed(fairness.perspectives(*parts, intersections=[]), people)
+    rates = fairness.assess(rows).groups
+    absent = rates[rates["group"] == "served.g=nobody"]
+    assert len(absent) == 14
+    assert absent["value"].isna().all()
+    assert (absent["note"] != "").all()
+    assert "served.g=nobody" in set(fairness.scores(rows).table["group"])
+    for found in all_three(made, people):
+        assert "served.g=nobody" in set(found.table["group"])
+
+
 def test_intersections_stand_in_all_tables():
     made = world(["a", "b"] * 20, [0, 1] * 20, [1, 0, 0, 1] * 10, [0, 1, 1, 0] * 10)
     made["items"]["cohort.h"] = made["judgements"]["served.h"] = ["x", "x", "y", None] * 10

@@ -148,14 +148,21 @@ def _weights(p: Perspective, attribute: int, base: int) -> tuple[Floats, Floats]
     for c, g in np.ndindex(shape[1:3]):
         inside, here = p.member[attribute] == g, p.component == c
         for side, rows in enumerate((here & inside, here & ~inside)):
-            weight[side, c, g], df[side, c, g] = _design(top[rows], bottom[rows], p.unit[rows], p.item[rows])
-    if base > 1:
-        weight = STEP ** np.ceil(np.log(weight) / np.log(STEP) - 1e-9)
-        df = np.floor((df + 1) / base) * base - 1
-    return weight, df
+            weight[side, c, g], df[side, c, g] = design(top[rows], bottom[rows], p.unit[rows], p.item[rows])
+    return coarse(weight, base), df if base == 1 else np.floor((df + 1) / base) * base - 1
 
 
-def _design(top: Floats, bottom: Floats, unit: Ints, item: Ints) -> tuple[Floats, Floats]:
+def coarse(effect: Floats, base: int) -> Floats:
+    """A design effect as it may stand behind published bounds: upwards to a power of STEP; base 1 leaves it.
+
+    >>> coarse(np.array([1.0, 1.2, 5.0]), 5).round(3).tolist(), coarse(np.array([1.2]), 1).tolist()
+    ([1.0, 1.414, 5.657], [1.2])
+    """
+    power: Floats = STEP ** np.ceil(np.log(effect) / np.log(STEP) - 1e-9)
+    return effect if base == 1 else power
+
+
+def design(top: Floats, bottom: Floats, unit: Ints, item: Ints) -> tuple[Floats, Floats]:
     """Design effect and degrees of freedom of each statistic (column) of rows clustered two ways."""
     n = bottom.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -53,7 +53,7 @@ class Bracket(NamedTuple):
 
 def rates(side: Side, level: Floats) -> Bracket:
     """The measures of the baseline, then of the candidate; NaN where the denominator is 0."""
-    confidence, weight = _student(side.df[..., :10], level), side.weight[..., :10]
+    confidence, weight = student(side.df[..., :10], level), side.weight[..., :10]
     pairs = list(zip(side.top / weight, side.bottom / weight, strict=True))
     if not side.rounded:
         return _bracket([_rate(*pairs[0], confidence)])
@@ -83,7 +83,7 @@ def changes(side: Side, level: Floats) -> Bracket:
     Paired rows: shares that go up and down are two cells of one multinomial, correlated accordingly. Precision has no
     pairs (its rows differ between the models): its two rates are subtracted as if independent, which is wide.
     """
-    confidence, weight = _student(side.df[..., CHANGE], level), side.weight[..., CHANGE]
+    confidence, weight = student(side.df[..., CHANGE], level), side.weight[..., CHANGE]
     (up, few_up, many_up), (down, few_down, many_down), sizes = (a / weight for a in (side.up, side.down, side.paired))
     parts = [_change(up, down, sizes[0], confidence, _pull(up, down, sizes[0]))]
     if side.rounded:
@@ -152,7 +152,7 @@ def ratio(first: Estimate, second: Estimate) -> Estimate:
     return Estimate(value, low, high, np.full_like(value, np.nan), np.full_like(value, np.nan))
 
 
-def _student(df: Floats, level: Floats) -> Floats:
+def student(df: Floats, level: Floats) -> Floats:
     """The normal confidence level that reaches as far as Student's quantile; NaN below one degree of freedom."""
     with np.errstate(invalid="ignore"):
         quantile = np.where(np.isinf(df), 0.0, stdtrit(np.where(df >= 1, df, np.nan), 0.5 + level / 2))

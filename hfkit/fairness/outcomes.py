@@ -16,10 +16,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from hfkit.fairness.assess import settle
-from hfkit.fairness.effective import Floats, Side, _design, less, sides
+from hfkit.fairness.effective import Floats, Side, coarse, design, less, sides
 from hfkit.fairness.publish import shown
 from hfkit.fairness.rows import Perspective
-from hfkit.fairness.terms import FEWEST, LEVEL, OFF, Bools, Measured, Terms, coarse, reach, worth
+from hfkit.fairness.terms import FEWEST, LEVEL, OFF, Bools, Measured, Terms, reach, worth
 from hfkit.shared import disclosure, evidence, stats
 
 COLUMNS = [
@@ -156,7 +156,7 @@ class _Rows:
             one = np.ones((len(x), 1))
             unit, item = self.p.unit[rows], self.p.item[rows]
             confidence = reach(worth(one[:, 0], unit, item), level, base)
-            effect = 1.0 if math.isnan(confidence) else float(_design(x[:, None], one, unit, item)[0][0])
+            effect = 1.0 if math.isnan(confidence) else float(design(x[:, None], one, unit, item)[0][0])
         tails, n = _tails(side, at, statistic, dear_miss=self.dear_miss)
         return level_mean(tails, n, values, effect=float(coarse(np.array(effect), base)), level=confidence)
 

@@ -183,10 +183,7 @@ def _seen(interval: Interval, b: _Block, rules: _Rules) -> Interval:
     hide = np.where(kinds[:, 2:3] | ~ranked if interval[0].ndim == 2 else kinds | ~ranked, 1.0, np.nan)
     hide = hide * np.where(b.shown, 1.0, np.nan).reshape(-1, *[1] * (interval[0].ndim - 1))
     value, low, high = (v * hide for v in interval)
-    if rules.round_to > 1:
-        value, low = np.round(value, 3), np.floor(low * 1000 + 1e-9) / 1000
-        high = np.ceil(high * 1000 - 1e-9) / 1000
-    return value, low, high
+    return disclosure.steps(value, low, high) if rules.round_to > 1 else (value, low, high)
 
 
 def _why(m: Measured, at: tuple[int, int, int], unit: str) -> str:

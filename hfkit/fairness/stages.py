@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from hfkit.fairness.effective import Floats, _design
+from hfkit.fairness.effective import Floats, design
 from hfkit.fairness.rows import Ints
 from hfkit.fairness.terms import Bools, Cohort, Terms, box, cohorts, worth
 from hfkit.shared import groups, schema
@@ -58,7 +58,7 @@ class Pool:
         if not len(w):
             return k, total, 1.0
         if math.isfinite(self.clusters):
-            together = float(_design((w * inside)[:, None], w[:, None], self.unit, self.item)[0][0])
+            together = float(design((w * inside)[:, None], w[:, None], self.unit, self.item)[0][0])
         effective, p = self.effective, k / total
         here = self.code == g
         if min(len(np.unique(self.unit[here])), len(np.unique(self.unit[~here]))) < FEW:

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hfkit.fairness.effective import Floats
-from hfkit.fairness.gaps import _student
+from hfkit.fairness.effective import Floats, coarse
+from hfkit.fairness.gaps import student
 from hfkit.fairness.rows import Ints, Perspective, _words
 from hfkit.shared import disclosure, groups, schema, stats
 
@@ -140,7 +140,7 @@ def reach(clusters: float, level: float, base: int) -> float:
     (0.9763, nan, 0.95)
     """
     least = float(box(clusters, base, whole=False)[1]) if np.isfinite(clusters) else clusters
-    return float(_student(np.array(least - 1), np.array(level))) if least >= FEWEST else float("nan")
+    return float(student(np.array(least - 1), np.array(level))) if least >= FEWEST else float("nan")
 
 
 def box(x: npt.ArrayLike, base: int, *, whole: bool = True) -> tuple[Floats, Floats, Floats]:
@@ -156,11 +156,6 @@ def box(x: npt.ArrayLike, base: int, *, whole: bool = True) -> tuple[Floats, Flo
     if whole:
         return shown, *disclosure.behind(shown, base)
     return shown, np.maximum(shown - base / 2, 0.0), shown + base / 2
-
-
-def coarse(effect: Floats, base: int) -> Floats:
-    """A design effect as it may be used for bounds on rounded counts: upwards to a power of the root of 2."""
-    return effect if base == 1 else np.sqrt(2.0) ** np.ceil(2 * np.log2(effect) - 1e-9)
 
 
 def share(
@@ -193,7 +188,4 @@ def outward(value: float, low: float, high: float, base: int) -> tuple[float, fl
     >>> outward(0.12345, 0.10049, 0.15001, 5), outward(0.12345, 0.1, 0.2, 1)
     ((0.123, 0.1, 0.151), (0.12345, 0.1, 0.2))
     """
-    if base == 1:
-        return value, low, high
-    ends = np.floor(low * 1000 + 1e-9) / 1000, np.ceil(high * 1000 - 1e-9) / 1000
-    return round(value, 3) + 0.0, float(ends[0]) + 0.0, float(ends[1]) + 0.0
+    return (value, low, high) if base == 1 else tuple(float(v) for v in disclosure.steps(value, low, high))  # type: ignore[return-value]

@@ -1,15 +1,16 @@
 """Nothing published may point at a person: small counts withheld, the rest rounded, and an attacker to prove it.
 
-`protect` makes a table fit for the page, `attack` tries to get back what was withheld from all tables together, and
-`compare_releases` stops a second release whose difference from the first would tell who left. The rule (threshold 10,
-base 5, all margins rounded) is the 10-5 rule of the UK Office for National Statistics; see Hundepool et al. (2012),
-Statistical Disclosure Control, chapter 5.
+`protect` makes a table fit for the page, and `attack` tries to get back what was withheld from all tables together.
+That two publications together tell nothing either is the matter of `hfkit publish`. The rule (threshold 10, base 5, all
+margins rounded) is the 10-5 rule of the UK Office for National Statistics; see Hundepool et al. (2012), Statistical
+Disclosure Control, chapter 5.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,6 @@ from hfkit.shared import errors, stats
 
 ANY = "all"
 SMALL, EDGE = "withheld: fewer than {threshold}, or none", "too near 0 % or 100 % to give a number: bounds only"
-STEPS = np.array([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0])
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
@@ -49,18 +49,15 @@ def behind(published: npt.ArrayLike, base: int = 5) -> tuple[Floats, Floats]:
 
 
 def protect(
-    frame: pd.DataFrame, *, counts: Sequence[str], rates: Sequence[str] = (), people: str | None = None,
-    threshold: int = 10, base: int = 5,
-) -> pd.DataFrame:  # fmt: skip
-    """What of a table of groups may be published? The same rows, with every number that could tell on a person changed.
+    frame: pd.DataFrame, *, counts: Sequence[str], rates: Sequence[str], threshold: int = 10, base: int = 5
+) -> pd.DataFrame:
+    """What of a table of shares may be published? The same rows, with every number that could tell on a person changed.
 
-    A row whose persons (`people`) or rows (the last of `counts`) are fewer than `threshold` loses all its numbers: none
-    looks like few, or an empty cell would say something of everybody in the group. All other counts are rounded to
-    `base`. With two or more `counts` the last two are the numerator and the denominator of a share, and `rates` its
-    value, low and high, which are worked out again from the rounded counts (see `_share`): they hold nothing that the
-    counts do not. A share of nearly 0 or 1 is shown by its bounds only. With one count, `rates` are any value, low and
-    high, and are coarsened (see `_coarse`). `people` is left out unless it is one of `counts`. Columns that are not
-    named are not touched; a table without rows comes back without rows.
+    `counts` are the numerator and the denominator, `rates` the value, its lower and its upper bound. A row whose
+    denominator is below `threshold` loses all its numbers: none looks like few, or an empty cell would say something of
+    everybody in the group. Else both counts are rounded to `base`, and value and bounds worked out again from the
+    rounded counts (see `_share`): they hold nothing that the counts do not. A share of nearly 0 or 1 is shown by its
+    bounds only. Columns that are not named are not touched; a table without rows comes back without rows.
 
     >>> table = pd.DataFrame({"numerator": [3, 41], "denominator": [8, 98], "value": [.375, .4184], "low": [.1, .32],
     ...                       "high": [.7, .53], "note": ""})
@@ -69,23 +66,14 @@ def protect(
     ([nan, nan, nan, nan, nan, 'withheld: fewer than 10, or none'], [40.0, 100.0, 0.4, 0.279, 0.533])
     """
     out = frame.copy()
-    size = out[list(counts)[-1:] + ([people] if people else [])].astype(float)
-    few = ~(size >= threshold).all(axis=1).to_numpy()
+    few = ~(out[counts[1]].to_numpy(float) >= threshold)
     note = out["note"].astype("object").to_numpy(copy=True) if "note" in out else np.full(len(out), "", object)
-    for column in counts:
-        out[column] = np.where(few, np.nan, round_counts(out[column].to_numpy(float), base))
-    if len(rates):
-        given = tuple(out[c].to_numpy(float) for c in rates)
-        if len(counts) > 1:
-            rounded = (out[counts[-2]].to_numpy(), out[counts[-1]].to_numpy())
-            shown, edge = _share(rounded, given, threshold, base)
-            note = np.where(edge & ~few, EDGE, note)
-        else:
-            shown = _coarse(given, out[counts[0]].to_numpy(), base)
-        for column, values in zip(rates, shown, strict=True):
-            out[column] = np.where(few, np.nan, values)
-    out["note"] = np.where(few, SMALL.format(threshold=threshold), note)
-    return out.drop(columns=[people] if people and people not in counts else [])
+    rounded = tuple(np.where(few, np.nan, round_counts(out[c].to_numpy(float), base)) for c in counts)
+    shown, edge = _share((rounded[0], rounded[1]), tuple(out[c].to_numpy(float) for c in rates), threshold, base)
+    for column, values in zip([*counts, *rates], [*rounded, *shown], strict=True):
+        out[column] = np.where(few, np.nan, values)
+    out["note"] = np.where(few, SMALL.format(threshold=threshold), np.where(edge & ~few, EDGE, note))
+    return out
 
 
 def _share(
@@ -115,31 +103,29 @@ def _share(
     return [value, np.where(known, low, np.nan), np.where(known, high, np.nan)][: len(given)], edge
 
 
-def _coarse(given: Sequence[Floats], n: Floats, base: int) -> list[Floats]:
-    """Values in steps that `base` rows of n do not fill: the value to the nearest, low downwards, high upwards.
+def steps(value: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike, step: float = 0.001) -> tuple[Any, Any, Any]:
+    """A value and its bounds in whole steps: the value to the nearest, the lower bound down, the upper bound up.
 
-    The step is the least of STEPS that is at least base / n, so `base` neighbouring numerators share about one value.
+    An interval never gets narrower; missing stays missing.
+
+    >>> [float(v) for v in steps(0.1234, 0.1019, 0.1401)]
+    [0.123, 0.101, 0.141]
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        need = np.where(n > 0, base / n, np.inf)
-    step = STEPS[np.minimum(np.searchsorted(STEPS, need - 1e-12), len(STEPS) - 1)]
-    steps = [values / step for values in given]
-    whole = [np.round(steps[0]), *(np.floor(v + 1e-9) for v in steps[1:2]), *(np.ceil(v - 1e-9) for v in steps[2:])]
-    return [np.asarray(np.round(v * step, 10) + 0.0, float) for v in whole]
+    value, low, high = (np.asarray(v, float) / step for v in (value, low, high))
+    whole = (np.round(value), np.floor(low + 1e-9), np.ceil(high - 1e-9))
+    return tuple((np.round(v * step, 10) + 0.0)[()] for v in whole)  # type: ignore[return-value]
 
 
-def outward(frame: pd.DataFrame, *columns: str, step: float = 0.001) -> pd.DataFrame:
-    """The same table with a value, its lower and its upper bound (columns, in this order) in whole steps.
+def outward(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The same table with a value, its lower and its upper bound (columns, in this order) in `steps` of 0.001.
 
-    The value goes to the nearest step, the lower bound down and the upper bound up, so that an interval never gets
-    narrower; a further column goes to the nearest. Missing stays missing.
+    Further columns go to the nearest step.
 
     >>> outward(pd.DataFrame({"value": [0.1234], "low": [0.1019], "high": [0.1401]}), "value", "low", "high").values
     array([[0.123, 0.101, 0.141]])
     """
-    how = {1: lambda v: np.floor(v + 1e-9), 2: lambda v: np.ceil(v - 1e-9)}
-    steps = {c: how.get(i, np.round)(frame[c].to_numpy(float) / step) for i, c in enumerate(columns)}
-    return frame.assign(**{c: np.round(v * step, 10) + 0.0 for c, v in steps.items()})
+    ends = {i: steps(frame[c], frame[c], frame[c])[i if i < 3 else 0] for i, c in enumerate(columns)}
+    return frame.assign(**{c: ends[i] for i, c in enumerate(columns)})
 
 
 def attack(
