@@ -15,7 +15,7 @@ from hfkit.fairness.outcomes import outcomes
 from hfkit.fairness.peer import metric_frame
 from hfkit.fairness.power import power
 from hfkit.fairness.publish import attacked, coarse
-from hfkit.fairness.reading import answer, drawn, grid, joined, metrics, tally, verdicts
+from hfkit.fairness.reading import answer, drawn, grid, joined, lowest, metrics, tally, verdicts
 from hfkit.fairness.representation import representation
 from hfkit.fairness.rows import MEASURES, MODELS, Perspective, perspectives
 from hfkit.fairness.scores import Scores, scores
@@ -25,6 +25,6 @@ from hfkit.fairness.terms import Measured, Terms, completed
 __all__ = [
     "DIRECTION", "MEASURES", "MODELS", "SCORES", "Assessment", "Given", "Measured", "Perspective", "Result", "Scores",
     "Search", "Settings", "Terms", "answer", "assess", "attacked", "blind_spots", "cases", "coarse", "completed",
-    "consistency", "deciders", "drawn", "grid", "joined", "measure", "metric_frame", "metrics", "outcomes",
+    "consistency", "deciders", "drawn", "grid", "joined", "lowest", "measure", "metric_frame", "metrics", "outcomes",
     "perspectives", "power", "representation", "rules", "scores", "search", "statements", "tally", "verdicts", "whose",
 ]  # fmt: skip

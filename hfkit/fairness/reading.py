@@ -31,6 +31,17 @@ def _harm(evidence: pd.DataFrame) -> pd.Series:
     return pd.Series(harm, index=evidence.index).fillna(-np.inf)
 
 
+def lowest(table: pd.DataFrame, value: str, without: tuple[str, ...] = ()) -> pd.DataFrame:
+    """A table by group, the lowest `value` first, failures before all others and rows without a number last.
+
+    Columns `without` stay in the data and off the page.
+    """
+    failed = table["verdict"].ne("fail") if "verdict" in table else pd.Series(True, index=table.index)
+    order = table.assign(last=table[value].isna() & failed, failed=failed)
+    order = order.sort_values(["last", "failed", value, "component", "group"], kind="stable")
+    return order.drop(columns=["last", "failed", *without]).reset_index(drop=True)
+
+
 def joined(*parts: pd.DataFrame) -> pd.DataFrame:
     """The evidence of several questions as one table."""
     return pd.concat(parts, ignore_index=True)
