@@ -135,7 +135,7 @@ def together(made, p, attribute, every):
     at = tuple(cells[c].astype(int).to_numpy() for c in ("label", "acts baseline", "acts candidate"))
     named = {f"{attribute}={v}": (cells[attribute] == v).astype(str) for v in places[attribute]}
     counted = {name: (mask[at] > 0).astype(str) for name, (mask, _) in publish._sums().items()}
-    goals = [t.assign(goal=np.cumsum(t["count"].isna()) % every == 0) for t in tables]
+    goals = [t.assign(goal=t.get("goal", True) & (np.cumsum(t["count"].isna()) % every == 0)) for t in tables]
     return disclosure.attack(goals, cells=cells.assign(**named, **counted), threshold=10, base=5)
 
 

@@ -57,19 +57,20 @@ def assess(
     else cannot be told. Intervals of gaps and of changes hold together, 95 % for all judged gaps of one component and
     perspective (Sidak 1967, JASA 62:626). Groups of fewer than `min_group` items (served) or raters (rater), or that
     leave fewer outside, are named but not shown; so is a statistic on fewer than `suppress_below` persons (1 = all are
-    shown). All numbers follow from counts rounded to `round_to` (1 = exact) and can be published; bounds hold for every
-    count that rounds to them.
+    shown). All numbers follow from counts rounded to `round_to` (1 = exact) and, of answers, from their coarse design
+    effect, and can be published; bounds hold for every count that rounds to them.
     """
     targets = Targets(margin, tuple(MEASURES if judged is None else judged), min_group, suppress_below, round_to)
     out = _Tables()
     for p in perspectives:
         told = [publish.shown(p, a, min_group=min_group, suppress_below=suppress_below) for a in range(len(p.groups))]
         pairs = [sides(p, a, round_to, shown.rough) for a, shown in enumerate(told)]
-        both = zip(pairs, told, strict=True)
-        count = sum((_family(*pair, shown.why, targets) for pair, shown in both), np.zeros(len(p.components), int))
+        why = [_precision(shown.why, *pair, targets) for pair, shown in zip(pairs, told, strict=True)]
+        both = zip(pairs, why, strict=True)
+        count = sum((_family(*pair, w, targets) for pair, w in both), np.zeros(len(p.components), int))
         level = (LEVEL ** (1 / np.maximum(count, 1)))[:, None, None]
         for a, (group, rest) in enumerate(pairs):
-            _attribute(out, p, a, _compare(group, rest, told[a].why, level), targets)
+            _attribute(out, p, a, _compare(group, rest, why[a], level), targets)
     if not out.evidence:
         note = "no test row carries a cohort column (items.cohort.* or raters.cohort.*): nobody can be compared"
         out.evidence.append(
@@ -82,8 +83,22 @@ def assess(
     )  # fmt: skip
 
 
+NO_BOUNDS = "no interval: too few raters of equal share, or nobody acted on, on one of the sides"
 GROUPS = ["component", "group", "model", "measure", "numerator", "denominator", "value", "low", "high", "note"]
 CHANGES = ["component", "group", "measure", "n", "before", "after", "change", "low", "high", "verdict", "note"]
+
+
+def _precision(why: publish.Words, group: Side, rest: Side, targets: Targets) -> publish.Words:
+    """Why a statistic is not shown, with precision: too few rows acted on, as published, inside or outside."""
+    out = why.copy()
+    if targets.suppress_below > 1:
+        for s in (3, 8):
+            few = np.minimum(group.bottom[0][..., s], rest.bottom[0][..., s]) < targets.suppress_below
+            out[..., s] = np.where(
+                few & (why[..., s] == ""), disclosure.SMALL.format(threshold=targets.suppress_below), why[..., s]
+            )
+        out[..., 13] = np.where(out[..., 3] != "", out[..., 3], out[..., 8])
+    return out
 
 
 def _family(group: Side, rest: Side, why: publish.Words, targets: Targets) -> Any:
@@ -91,7 +106,7 @@ def _family(group: Side, rest: Side, why: publish.Words, targets: Targets) -> An
     judged = [MEASURES.index(m) for m in targets.judged]
     usable = (group.bottom[0] > 0) & (rest.bottom[0] > 0) & (why[..., :10] == "")
     found = usable[..., [*judged, *(j + 5 for j in judged)]].sum(axis=(1, 2))
-    return np.where((group.units > 0).sum(axis=1) == 2, found // 2, found)
+    return found // 2 if group.units.shape[1] == 2 else found
 
 
 @dataclass(frozen=True)
@@ -141,6 +156,7 @@ def _group(out: _Tables, x: _Compared, at: tuple[int, int], where: dict[str, str
         value, low, high = (float(v[at][s]) * hide for v in x.rate)
         if targets.round_to > 1 and not note and top[s] in (0, bottom[s]):
             value, note = math.nan, disclosure.EDGE
+        note = note or (NO_BOUNDS if math.isnan(low) else "")
         counts = {"numerator": top[s] * hide, "denominator": bottom[s] * hide}
         row = {**where, "model": MODELS[s // 5], "measure": MEASURES[s % 5]}
         out.groups.append({**row, **counts, "value": value, "low": low, "high": high, "note": note})
@@ -200,7 +216,7 @@ def _row(
         empty, interval, n = where["why"], (math.nan,) * 3, 0
     value, low, high = interval
     if math.isnan(low) or math.isnan(high):
-        note = empty or "undefined: raters too few for an interval"
+        note = empty or NO_BOUNDS
         return evidence.row(name, value=value, n=n, verdict="cannot tell" if judged else "info", note=note, **place)
     verdict = verdict_of(low, high, margin=targets.margin, better=better) if judged else "info"
     note = settle(value, low, high, n=n, margin=targets.margin, better=better) if verdict == "cannot tell" else ""
@@ -254,7 +270,9 @@ def _changes(out: _Tables, x: _Compared, at: tuple[int, int], where: dict[str, s
         moved = tuple(float(v[at][s]) for v in x.gap_change)
         empty = empty or ("undefined outside the group" if math.isnan(moved[0]) else "")
         out.evidence += [row, _row(f"{measure} gap change", moved, n, place, measure, targets, empty)]
-        before, after = (math.nan if x.why[at][i] else float(x.rate[0][at][i]) for i in (s, s + 5))
+        edge = (0.0, 1.0) if targets.round_to > 1 else ()
+        before, after = (float(x.rate[0][at][i]) for i in (s, s + 5))
+        before, after = (math.nan if x.why[at][i] or v in edge else v for i, v in ((s, before), (s + 5, after)))
         out.changes.append({
             "component": where["component"], "group": where["group"], "measure": measure, "n": row["n"],
             "before": before, "after": after, "change": row["value"],

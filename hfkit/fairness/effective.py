@@ -1,9 +1,10 @@
 """What is known of each group and of everyone else: counts as they are published, and how many rows they are worth.
 
-Of a group, the rows with and without the event are published, and how many of each a model acted on; every rate, gap
-and change follows from these few counts. Rounded to a base, each stands for a range, and bounds hold for all of it.
-(More counts, each rounded by itself, would narrow one another down: see publish.attacked.) Counts of everyone else are
-those of all rows less the group's. Of a `rough` group, with too few rows of one kind, its rows and those acted on are
+Of a group, the rows with and without the event are published, and how many of each a model acted on; every rate and gap
+follows from these few counts. A change follows from them and from the rows that flipped, of which fewer than two bases
+are published as just that. Rounded to a base, each count stands for a range, and bounds hold for all of it. (More
+counts, each rounded by itself, would narrow one another down: see publish.attacked.) Counts of everyone else are those
+of all rows less the group's. Of a `rough` group, with too few rows of one kind, its rows and those acted on are
 published as two counts of their own.
 """
 
@@ -83,7 +84,13 @@ def alone(counts: Ints, base: int = 1) -> Side:
 
 
 def _known(counts: Ints, base: int) -> list[Floats]:
-    return [_behind(counts, masks, base) for masks in (CORE, FLIPS, ROUGH)]
+    core, flips, rough = (_behind(counts, masks, base) for masks in (CORE, FLIPS, ROUGH))
+    if base > 1:
+        small = np.tensordot(counts, FLIPS, axes=([-3, -2, -1], [1, 2, 3])) < 2 * base
+        small[..., 4:] = False  # those are all rows that both models decided
+        ends = (np.nan, 0.0, 2.0 * base - 1)
+        flips = np.stack([np.where(small, end, part) for end, part in zip(ends, flips, strict=True)])
+    return [core, flips, rough]
 
 
 def _behind(counts: Ints, masks: Ints, base: int) -> Floats:
@@ -101,7 +108,7 @@ def less(whole: Floats, part: Floats) -> Floats:
 
 def _statistics(known: list[Floats], rough: Bools) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     """Numerators, denominators and flips of all measures from the published counts."""
-    core, flips, plain = known
+    core, flips, plain = known[0], _hidden_flips(known[1], known[0]), known[2]
     top, bottom = (
         np.concatenate([a, b], axis=-1) for a, b in zip(_rates(core[..., :4]), _rates(core[..., 4:]), strict=True)
     )
@@ -111,6 +118,17 @@ def _statistics(known: list[Floats], rough: Bools) -> tuple[Floats, Floats, Floa
         bottom[..., s] = np.where(rough[..., model], rows[[0, 2, 1]], bottom[..., s])
     up, down, paired = _flips(flips)
     return np.clip(top, 0, bottom), bottom, up, down, paired
+
+
+def _hidden_flips(flips: Floats, core: Floats) -> Floats:
+    """Where the rows that flip up or down are published as few, both follow, as published, from the core."""
+    out = flips.copy()
+    for kind, (up, down) in enumerate(((0, 1), (2, 3))):
+        net = core[0, ..., 4 + 2 * kind] - core[0, ..., 2 * kind]
+        small = np.isnan(flips[0, ..., up]) | np.isnan(flips[0, ..., down])
+        out[0, ..., up] = np.where(small, np.maximum(net, 0), flips[0, ..., up])
+        out[0, ..., down] = np.where(small, np.maximum(-net, 0), flips[0, ..., down])
+    return out
 
 
 def _rates(core: Floats) -> tuple[Floats, Floats]:

@@ -60,16 +60,18 @@ def extremes(side: Side, inside: Interval, why: Words, c: int, names: list[str],
             continue
         value, low, high = (v[c, use, s] for v in inside)
         first, last = names[use[np.argmax(value)]], names[use[np.argmin(value)]]
+        left = f"; {len(names) - len(use)} of {len(names)} groups are left out" if len(use) < len(names) else ""
+        pair = f"driven by {first} (highest) and {last} (lowest)" if first != last else "no difference"
         out.append(evidence.row(
             f"{measure} spread ({model})", value=spread(value, bottom[use, s], top[use, s]),
             low=max(float(low.max() - high.min()), 0.0), high=float(high.max() - low.min()), n=n, better="lower",
-            note=f"driven by {first} (highest) and {last} (lowest); chance taken out of the value", **place,
+            note=f"{pair}; chance taken out of the value{left}", **place,
         ))  # fmt: skip
         if BETTER[measure] != "none":
             pick, who = (np.min, last) if BETTER[measure] == "higher" else (np.max, first)
             out.append(evidence.row(
                 f"{measure} worst group ({model})", value=float(pick(value)), low=float(pick(low)),
                 high=float(pick(high)), n=n, better=BETTER[measure],
-                note=f"seen in {who}; the interval is of the worst group, whichever it is", **place,
+                note=f"seen in {who}; the interval is of the worst of these groups, whichever it is{left}", **place,
             ))  # fmt: skip
     return out

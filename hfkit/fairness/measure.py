@@ -102,4 +102,5 @@ def whose(
     found = rules(*parts, given.population, measure=compared, min_group=settings.min_group, rng=rng)
     found = coarse(found, counts=["n"], values=["value", "low", "high"], round_to=settings.round_to)
     few = deciders(*parts, measure=compared, most=most_sets)
-    return found, coarse(few, counts=["raters"], values=[], round_to=settings.round_to)
+    few = coarse(few, counts=["raters"], values=[], round_to=settings.round_to)
+    return found, few.assign(share_of_raters=(few["smallest_known"] / few["raters"]).round(3))

@@ -207,7 +207,7 @@ def _component(found: tuple[list[_Row], list[_Row]], rows: _Rows, margin: float 
 def _statements(n: Floats, why: list[str]) -> int:
     """How many benefits and gaps are there? Two groups make one gap, seen from both sides."""
     some = int(sum(size > 0 and not note for size, note in zip(n, why, strict=True)))
-    return some + (1 if int((n > 0).sum()) == 2 else some)
+    return some + (1 if len(n) == 2 else some)
 
 
 def _group(
@@ -224,7 +224,7 @@ def _group(
     n = float(pair[0].paired[0][at][0])
     better, worse = (float(a[side][0, 1] + b[side][0, 2]) for a, b in
                      ((pair[0].up, pair[0].down), (pair[0].down, pair[0].up)))  # fmt: skip
-    missed = int((rows.here & member & ~rows.use).sum())
+    missed = bool(pair[0].bottom[0][at][[0, 5]].max() > n)  # as published
     row = {
         "n": n, "better": better, "worse": worse, "points_before": before.value * n, "points_after": after.value * n,
         "before": before.value, "after": after.value, "benefit": benefit.value, "low": benefit.low,
@@ -245,7 +245,7 @@ def _gap(first: Mean, second: Mean) -> Mean:
     return Mean(value, float(low), float(high), first.least - second.most, first.most - second.least)
 
 
-def _note(rows: _Rows, sides: tuple[Bools, Bools], means: tuple[Mean, Mean], missed: int) -> str:
+def _note(rows: _Rows, sides: tuple[Bools, Bools], means: tuple[Mean, Mean], missed: bool) -> str:
     """Why something is undefined, and how many rows were left out."""
     said = []
     if not rows.values[2][-1] > 0:

@@ -20,6 +20,7 @@ from hfkit.fairness.rows import BOTTOM, MODELS, UNIT, Ints, Perspective, cells
 from hfkit.shared import disclosure
 
 Words = npt.NDArray[np.object_]
+SMALL_FLIPS = tuple(f"flips {i}" for i in range(4))
 BLOCKS = (slice(0, 5), slice(5, 10), slice(10, 15))  # statistics of the baseline, of the candidate, of the change
 
 
@@ -72,7 +73,11 @@ def shown(p: Perspective, attribute: int, *, min_group: int, suppress_below: int
     units = cells(p, attribute)[1]
     rest = units.sum(axis=1, keepdims=True) - units
     inside, outside = persons(p, attribute)
-    few = ((inside < suppress_below) | ((outside > 0) & (outside < suppress_below))) & (suppress_below > 1)
+    few = (inside < suppress_below) | ((outside > 0) & (outside < suppress_below))
+    for block in BLOCKS:  # nobody outside with (or without) the event would say so of everybody there
+        both = slice(block.start + 1, block.start + 3)
+        few[..., both] |= (outside[..., both] == 0) & (outside[..., block.start, None] > 0)
+    few &= suppress_below > 1
     hidden = np.zeros(inside.shape, bool)
     rough = np.zeros((*units.shape, 2), bool)
     for b, block in enumerate(BLOCKS):
@@ -137,8 +142,10 @@ def _lines(
     out = []
     for name, withheld in hidden.items():
         n = int((counts * _sums()[name][0]).sum())
-        said = math.nan if withheld else float(disclosure.round_counts(n, base))
-        out.append({**place, name: "True", "count": said, "most": known - 1 if n < known else math.inf})
+        small = base > 1 and name in SMALL_FLIPS and n < 2 * base  # published as that, and as nothing else
+        said = math.nan if withheld or small else float(disclosure.round_counts(n, base))
+        most = 2 * base - 1 if small and not withheld else known - 1 if n < known else math.inf
+        out.append({**place, name: "True", "count": said, "most": most, "goal": withheld})
     return out
 
 
@@ -169,7 +176,7 @@ def attacked(
     told = claims(p, min_group=min_group, suppress_below=suppress_below, round_to=round_to)
     grid, out = possible(p), []
     for component, part in told.groupby("component", sort=True):
-        goal = np.cumsum(part["count"].isna()) % every == 0
+        goal = part["goal"] & (np.cumsum(part["goal"]) % every == 0)
         found = disclosure.attack([part.drop(columns="component").assign(goal=goal)], cells=grid, base=round_to)
         out.append({
             "perspective": p.name, "component": component, "withheld": len(found),

@@ -168,8 +168,8 @@ def _levels(blocks: list[_Block]) -> tuple[float, float, float]:
     """The level at which each gap, change and group must hold for all of a component to hold together."""
     count = np.zeros(3, int)
     for b in blocks:
-        here, rest = (~np.isnan(m.value) & b.shown[:, None, None] for m in (b.inside, b.outside))
-        two = 1 + int((b.inside.n.max(axis=1) > 0).sum() == 2)
+        here, rest = (~np.isnan(m.value) & (b.shown[:, None] & b.kinds)[..., None] for m in (b.inside, b.outside))
+        two = 1 + int(len(b.names) == 2)
         gap = (here & rest).sum(axis=(0, 2))
         count += [gap[:2].sum() // two, here[:, 2].sum() + gap[2] // two, here[:, :2].sum()]
     gaps, moves, each = (float(LEVEL ** (1 / max(int(k), 1))) for k in count)
@@ -177,11 +177,9 @@ def _levels(blocks: list[_Block]) -> tuple[float, float, float]:
 
 
 def _seen(interval: Interval, b: _Block, rules: _Rules) -> Interval:
-    """Withheld groups, and the AUC of those with too few of one kind, as NaN; three decimals, the bounds outwards."""
-    kinds = b.kinds if interval[0].ndim == 2 else b.kinds[:, : interval[0].shape[1], None]
-    ranked = np.arange(len(SCORES)) == 0
-    hide = np.where(kinds[:, 2:3] | ~ranked if interval[0].ndim == 2 else kinds | ~ranked, 1.0, np.nan)
-    hide = hide * np.where(b.shown, 1.0, np.nan).reshape(-1, *[1] * (interval[0].ndim - 1))
+    """Withheld groups, and those with too few of one kind, as NaN; three decimals, the bounds outwards."""
+    told = b.shown[:, None] & b.kinds  # of the baseline, the candidate, and both on the same rows
+    hide = np.where(told[:, 2:] if interval[0].ndim == 2 else told[:, : interval[0].shape[1], None], 1.0, np.nan)
     value, low, high = (v * hide for v in interval)
     return disclosure.steps(value, low, high) if rules.round_to > 1 else (value, low, high)
 
@@ -284,7 +282,7 @@ def _worst(b: _Block, level: float, rules: _Rules) -> list[Row]:
             least, most = np.maximum(np.maximum(least, -most), 0.0), np.maximum(-least, most)
             mid = np.abs(mid)
         at, pick = (int(np.argmin(mid)), np.min) if better == "higher" else (int(np.argmax(mid)), np.max)
-        left = sum(bool((b.inside.n[g] > 0).any()) for g in range(len(b.names)) if g not in use)
+        left = len(b.names) - len(use)
         more = f"; {left} of {len(b.names)} groups have no interval and are left out" if left else ""
         rows.append(evidence.row(
             name, value=float(mid[at]), low=float(pick(least)), high=float(pick(most)),

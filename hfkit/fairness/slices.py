@@ -128,6 +128,8 @@ def blind_spots(found: list[Cases], *, settings: Search) -> BlindSpots:
     table = table.assign(low=table["excess_confirm"] - half, high=table["excess_confirm"] + half)
     values = ["excess_confirm", "low", "high", "excess_search"]
     table = coarse(table, counts=["n_search", "n_confirm"], values=values, round_to=settings.round_to)
+    if settings.round_to > 1:
+        table = table.assign(**{c: np.ceil(table[c].to_numpy(float) * 1000 - 1e-9) / 1000 for c in ("p", "q")})
     told = [_verdict(r, settings) for r in table.to_dict("records")]
     table = table.assign(verdict=[v for v, _ in told], note=[n for _, n in told])
     table = table.sort_values(["q", "p", "component", "slice"], kind="stable")[COLUMNS].reset_index(drop=True)
@@ -234,7 +236,7 @@ def _evidence(table: pd.DataFrame, found: list[Cases], looked: list[int], settin
         ]
         own = table[table["component"] == component]
         failed = float((own["verdict"] == "fail").sum()) if tried else math.nan
-        note = f"{tried} slices looked at, {len(own)} went to the confirming half" if tried else (
+        note = f"slices looked at, {len(own)} went to the confirming half" if tried else (
             f"no slice has {settings.min_group} rows and people in each half: nobody can be compared"
         )  # fmt: skip
         rows.append(evidence.row(
