@@ -28,19 +28,20 @@ def made():
     predictions = items[["item_id", "component"]].assign(
         split=np.where(items["item_id"].str[-1] < "4", "test", "train"), baseline=items["score"], candidate=shaken
     )
-    return whole["components"], judgements.dropna(subset=["score"]), predictions
+    served = whole["items"][whole["items"]["component"] == "safety"]
+    return whole["components"], judgements.dropna(subset=["score"]), predictions, served
 
 
 def release(made, judgements, **rule):
     """What would be published, and who stands behind it: labels by majority of the answers that are there."""
-    components, _, predictions = made
+    components, _, predictions, items = made
     share = judgements.groupby("item_id")["label"].mean()
     labels = share.gt(0.5).astype(int).reset_index().assign(component="safety")
     rows = fairness.perspectives(components, judgements, labels, predictions, intersections=[])
     out = fairness.assess(rows, **rule)
     tables = {"evidence": out.evidence, "groups": out.groups, "changes": out.changes}
     groups = sorted(set(out.groups["group"]))
-    return tables, publish.people(judgements, predictions, groups, KEY)
+    return tables, publish.people(judgements, predictions, items, groups, KEY)
 
 
 def differ(old, new):
@@ -76,7 +77,7 @@ def test_many_people_later_the_pages_go_out(made):
     assert differ(before, after)
     touched = publish.few(people, left, 10)
     groups = {g for _, g in touched}
-    size = people[people["view"] == "test"].groupby("group").size()
+    size = people[(people["view"] == "test") & (people["kind"] == "item_id")].groupby("group").size()
     large = size.index[size.index.str.startswith("served.") & (size > 40)]
     assert len(large) >= 5
     assert not groups & set(large)
@@ -89,9 +90,9 @@ def test_many_people_later_the_pages_go_out(made):
 def test_a_new_model_alone_stops_nothing(made):
     judgements = made[1]
     before, people = release(made, judgements, **RULE)
-    components, _, predictions = made
+    components, _, predictions, items = made
     other = predictions.assign(candidate=1 - predictions["candidate"])
-    after, same = release((components, judgements, other), judgements, **RULE)
+    after, same = release((components, judgements, other, items), judgements, **RULE)
     assert differ(before, after)
     assert publish.few(people, same, 10) == set()
     assert publish.changed(before, after, set()) == []
@@ -106,36 +107,48 @@ def test_tables_of_another_version_are_compared_by_what_both_have():
     assert publish.changed({"t": old["t"].iloc[:0]}, new, {("c", "all")}) == ["t: c, all, 0"]
 
 
-def test_people_are_counted_by_hand():
+def by_hand(**changes):
     judgements = pd.DataFrame({
         "feedback_id": list("abcd"), "item_id": ["i", "i", "j", "k"], "component": "c", "weight": [1.0, 1.0, 1.0, 0.0],
         "rater_id": ["r", "s", None, "t"], "served.l": ["es", "es", None, "es"], "rater.a": ["x", "y", None, "x"],
-    })  # fmt: skip
+        "label": [1, 0, 1, 1],
+    }).assign(**changes)  # fmt: skip
     predictions = pd.DataFrame({"item_id": ["i", "j"], "component": "c", "split": ["test", "train"]})
+    items = pd.DataFrame({"item_id": list("ijkz"), "component": "c", "cohort.l": ["es", None, "es", "es"]})
     names = ["served.l=es", "served.l=not stated", "rater.a=x", "served.l", "served.l=es & topic=long"]
-    found = publish.people(judgements, predictions, names, KEY)
-    count = found.groupby(["view", "group"]).size()
-    assert count["all"].to_dict() == {"all": 5, "rater.a=x": 1, "served.l=es": 1, "served.l=not stated": 1}
-    assert count["test"].to_dict() == {"all": 3, "rater.a=x": 1, "served.l=es": 1}
-    assert not found["person"].isin(["i", "j", "r", "s", "t"]).any()  # marks, not names
+    return publish.people(judgements, predictions, items, names, KEY)
+
+
+def test_people_are_counted_by_hand():
+    found = by_hand()
+    count = found.groupby(["view", "kind", "group"]).size()
+    assert count["all", "item_id"].to_dict() == {"all": 2, "rater.a=x": 1, "served.l=es": 1, "served.l=not stated": 1}
+    assert count["all", "rater"].to_dict() == {"all": 3, "rater.a=x": 1, "served.l=es": 2, "served.l=not stated": 1}
+    assert count["test", "rater"].to_dict() == {"all": 2, "rater.a=x": 1, "served.l=es": 2}
+    assert count["items", "item_id"].to_dict() == {"all": 4, "served.l=es": 3, "served.l=not stated": 1}
+    assert not found["person"].isin(list("ijkrst")).any()  # marks, not names
     fewer = found[found["person"] != found.loc[found["group"] == "rater.a=x", "person"].iloc[0]]
     assert ("c", "rater.a=x") in publish.few(found, fewer, 10)
     assert publish.few(found, fewer, 1) == set()
+    assert publish.few(found, found, 10) == set()
+
+
+def test_an_answer_that_changes_counts_as_a_person_who_moved():
+    """Nobody came or went, but one rater says something else now."""
+    assert ("c", "served.l=es") in publish.few(by_hand(), by_hand(label=[1, 1, 1, 1]), 10)
+    assert ("c", "served.l=es") in publish.few(by_hand(), by_hand(weight=[1.0, 0.5, 1.0, 0.0]), 10)
 
 
 @pytest.mark.loop
 def test_the_command_copies_compares_and_refuses(loop: Loop):
     shutil.rmtree(loop.root / "data" / "published", ignore_errors=True)  # of the project the loop was laid out from
-    assert "compared with none" in loop("hfkit", "publish", "site")
+    assert "the first publication" in loop("hfkit", "publish", "site")
     assert (loop.root / "site" / "index.html").read_bytes() == (loop.root / "reports" / "index.html").read_bytes()
-    assert "compared with the last" in loop("hfkit", "publish", "site")
-    kept = loop.root / "data" / "published"
+    kept = loop.root / "data" / "published" / "1"
     evidence = pd.read_parquet(kept / "fairness" / "evidence.parquet")
-    moved = evidence.assign(n=evidence["n"] + 5)
-    moved.to_parquet(kept / "fairness" / "evidence.parquet", index=False)
-    loop("hfkit", "publish", "site")  # nobody came or went: a number may change, another model does that
+    evidence.assign(n=evidence["n"] + 5).to_parquet(kept / "fairness" / "evidence.parquet", index=False)
+    assert "compared with 1 " in loop("hfkit", "publish", "site")  # nobody came or went: another model changes numbers
     people = pd.read_parquet(kept / "people.parquet")
-    moved.to_parquet(kept / "fairness" / "evidence.parquet", index=False)
     people[people["person"] != people["person"].iloc[0]].to_parquet(kept / "people.parquet", index=False)
     out = loop("hfkit", "publish", "other", ok=False)
     assert "fewer people stand behind" in out

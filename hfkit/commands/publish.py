@@ -1,8 +1,9 @@
 """`hfkit publish`: copy the pages to where people read them, unless two publications together would point at somebody.
 
 Each page alone protects small groups. Two of them, before and after one person withdrew, may not: what changed tells
-who it was. So the numbers of the last publication are kept in data/published (in neither git nor DVC), with a keyed
-mark of everybody behind them, and a number that changed while fewer than ten people came or went stops the next one.
+who it was. So the numbers of all publications are kept in data/published (in neither git nor DVC), with keyed marks of
+everybody behind them and of what they said, and a number that changed while fewer than ten people came, went or said
+something else stops the next one.
 """
 
 from __future__ import annotations
@@ -24,36 +25,49 @@ from hfkit.shared.errors import StageError
 from hfkit.shared.show import visible
 
 ROOMS = ("fairness", "calibration")
-VIEWS = ("all", "test")  # numbers stand on all judged rows, or on the test split
+OWN = {"item_id": "served", "rater": "rater"}
+KEYS = ["view", "kind", "component", "group", "person"]
 Tables = Mapping[str, pd.DataFrame]
 
 
-def people(judgements: pd.DataFrame, predictions: pd.DataFrame, groups: Iterable[str], key: bytes) -> pd.DataFrame:
-    """Who stands behind the numbers of each group? Columns view, component, group, person (a keyed mark).
+def people(
+    judgements: pd.DataFrame, predictions: pd.DataFrame, items: pd.DataFrame, groups: Iterable[str], key: bytes
+) -> pd.DataFrame:
+    """Who stands behind the numbers of each group, and with what? Columns view, kind, component, group, person, state.
 
-    A group is named as on the pages, `served.language=es & age_band=18-29`; a person is an item (served) or a rater
-    (rater, an anonymous answer for itself). `all` is both. Names that are no group of people are left out.
+    `view`: all judged rows, those of the test split, or everything served (`items`). `kind`: items or raters, both of
+    which stand behind every group that their rows are in. `person` and `state` (all that is known of the person in
+    this component: answers, weights, groups) are keyed marks. A group is named as on the pages, as
+    `served.language=es & age_band=18-29`; "all" is everybody. Names that are no group of people are left out.
     """
     rows = judgements[judgements["weight"] > 0]
     test = predictions.loc[predictions["split"] == "test", ["item_id", "component"]]
     rows = rows.merge(test.assign(test=True), on=["item_id", "component"], how="left")
-    rater = (
-        rows["rater_id"].astype("object").where(rows["rater_id"].notna(), "answer " + rows["feedback_id"].astype(str))
-    )
-    marks = {"served": _marked("item " + rows["item_id"].astype(str), key), "rater": _marked("rater " + rater, key)}
+    rows = rows.assign(rater=rows["rater_id"].astype("object").fillna("answer " + rows["feedback_id"].astype(str)))
+    served = items.rename(columns={c: c.replace("cohort.", "served.", 1) for c in schema.cohorts(items)})
+    served = served[["item_id", "component", *schema.cohorts(served, "served.")]]
+    views = {"all": rows, "test": rows[rows["test"].notna()], "items": served}
     parts = []
-    for group in ("all", *groups):
-        inside = _inside(rows, group)
-        if inside is None:
-            continue
-        for side in ("served", "rater") if group == "all" else (group.split(".", 1)[0],):
-            for view in VIEWS:
-                use = inside & (rows["test"].notna().to_numpy() | (view == "all"))
-                found = pd.DataFrame(
-                    {"component": rows["component"][use], "person": marks[side][use]}
-                ).drop_duplicates()
-                parts.append(found.assign(view=view, group=group))
-    return pd.concat(parts, ignore_index=True)[["view", "component", "group", "person"]]
+    for view, frame in views.items():
+        for kind in ("item_id", "rater") if view != "items" else ("item_id",):
+            marks = _marks(frame, kind, key)
+            for group in ("all", *groups):
+                inside = _inside(frame, group)
+                if inside is not None:
+                    parts.append(marks[inside].drop_duplicates().assign(view=view, kind=kind, group=group))
+    return pd.concat(parts, ignore_index=True)[[*KEYS, "state"]]
+
+
+def _marks(rows: pd.DataFrame, kind: str, key: bytes) -> pd.DataFrame:
+    """Each row's component, and the keyed marks of its person and of all that is known of that person there."""
+    known = [c for c in rows if c in ("item_id", "rater", "label", "weight") or c.startswith(("served.", "rater."))]
+    said = pd.Series("", index=rows.index, dtype=object)
+    for column in known:
+        said = said + "|" + rows[column].astype("object").fillna("").map(str)
+    whole = said.groupby([rows["component"], rows[kind].astype(str)]).transform(lambda part: "\n".join(sorted(part)))
+    person = f"{kind} " + rows[kind].astype(str)
+    marks = {"person": _marked(person, key), "state": _marked(person + whole.astype(str), key)}
+    return pd.DataFrame({"component": rows["component"].astype(str), **marks}, index=rows.index)
 
 
 def _marked(names: pd.Series, key: bytes) -> npt.NDArray[np.object_]:
@@ -77,15 +91,18 @@ def _inside(rows: pd.DataFrame, group: str) -> npt.NDArray[np.bool_] | None:
 
 
 def few(old: pd.DataFrame, new: pd.DataFrame, threshold: int) -> set[tuple[str, str]]:
-    """In which groups (component, group) did some people come or go, but fewer than `threshold`, inside or outside?"""
-    keys = ["view", "component", "group", "person"]
-    both = old.merge(new, on=keys, how="outer", indicator=True)
-    moved = both[both["_merge"] != "both"].groupby(["view", "component", "group"]).size()
+    """In which groups (component, group) did people come, go or say something else, but fewer than `threshold`?
+
+    Inside the group or outside of it, among items or among raters, in any view.
+    """
+    both = old.merge(new, on=[*KEYS, "state"], how="outer", indicator=True)
+    moved = both[both["_merge"] != "both"].drop_duplicates(KEYS).groupby(KEYS[:-1]).size()
     total = moved[moved.index.get_level_values("group") == "all"].droplevel("group")
     found = set()
-    for view, component, group in pd.concat([old, new])[keys[:3]].drop_duplicates().itertuples(index=False):
-        inside = int(moved.get((view, component, group), 0))
-        outside = int(total.get((view, component), 0)) - inside if group != "all" else 0
+    for view, kind, component, group in pd.concat([old, new])[KEYS[:-1]].drop_duplicates().itertuples(index=False):
+        inside = int(moved.get((view, kind, component, group), 0))
+        alone = group.split(".", 1)[0] == OWN[kind]  # a rater's answers are in many groups of items
+        outside = int(total.get((view, kind, component), 0)) - inside if alone else 0
         if 0 < inside < threshold or 0 < outside < threshold:
             found.add((component, group))
     return found
@@ -127,7 +144,7 @@ def _keyed(
 
 
 def published() -> dict[str, pd.DataFrame]:
-    """The tables of this run whose numbers are on pages, by room and name: the evidence, and whatever is by group."""
+    """The tables of this run that are compared: every room's evidence, and all tables of fairness and calibration."""
     out = {}
     for room in tables.EVIDENCE_ROOMS:
         folder = tables.ROOT / "data" / room
@@ -157,14 +174,17 @@ def publish(folder: Path) -> None:
     threshold = int(params.load(tables.ROOT / "params.yaml")["fairness"]["suppress_below"])
     new = published()
     groups = sorted({str(g) for t in new.values() if "group" in t for g in t["group"].unique()} - {"all"})
-    now = people(tables.read("aggregate", "judgements"), tables.read("retrain", "predictions"), groups, tables.secret())
-    first = not (kept / "people.parquet").is_file()
-    if not first:
-        old = {name: pd.read_parquet(kept / f"{name}.parquet") for name in new if (kept / f"{name}.parquet").is_file()}
-        touched = few(pd.read_parquet(kept / "people.parquet"), now, threshold)
-        refuse(changed(old, new, touched), threshold)
-    shutil.copytree(pages, folder, dirs_exist_ok=True)
+    judgements, predictions = tables.read("aggregate", "judgements"), tables.read("retrain", "predictions")
+    now = people(judgements, predictions, tables.read("clean", "items"), groups, tables.secret())
+    earlier = sorted((p for p in kept.glob("*") if (p / "people.parquet").is_file()), key=lambda p: int(p.name))
+    for last in earlier:
+        old = {name: pd.read_parquet(last / f"{name}.parquet") for name in new if (last / f"{name}.parquet").is_file()}
+        refuse(changed(old, new, few(pd.read_parquet(last / "people.parquet"), now, threshold)), threshold)
+    target = kept / str(int(earlier[-1].name) + 1 if earlier else 1)
     for name, table in {**new, "people": now}.items():
-        tables.atomic(kept / f"{name}.parquet", partial(table.to_parquet, index=False))
-    compared = "the first publication on this machine: compared with none" if first else "compared with the last"
+        tables.atomic(target / f"{name}.parquet", partial(table.to_parquet, index=False))
+    shutil.copytree(pages, folder, dirs_exist_ok=True)
+    compared = (
+        f"compared with {len(earlier)} earlier publications" if earlier else "the first publication on this machine"
+    )
     click.echo(f"{len(list(pages.glob('*.html')))} pages in {folder}; {compared}")
