@@ -48,6 +48,19 @@ class Side:
     df: Floats
     core: Floats
     rounded: bool = False
+    complete: bool = True
+
+    def net(self) -> tuple[Floats, Floats] | None:
+        """The least and the most of rows up minus rows down that the core allows; None where some rows lack a score."""
+        if not self.complete:
+            return None
+        hit, false = (
+            np.stack([self.core[1, ..., 4 + i] - self.core[2, ..., i], self.core[2, ..., 4 + i] - self.core[1, ..., i]])
+            for i in (0, 2)
+        )
+        none = np.zeros_like(hit)
+        ends = np.stack([hit + false, hit, false, none, hit - false[::-1]], axis=-1)
+        return ends[0], ends[1]
 
     def effective(self) -> tuple[Floats, Floats]:
         """Published numerators and denominators of both models' measures, divided by the design effect."""
@@ -65,12 +78,13 @@ def sides(p: Perspective, attribute: int, base: int = 1, rough: Bools | None = N
     counts, units = cells(p, attribute)
     rough = np.zeros((*counts.shape[:2], 2), bool) if rough is None else rough
     weight, df = _weights(p, attribute, base)
+    complete = bool((p.decisions >= 0).all())
     whole, own = _known(counts.sum(axis=1, keepdims=True), base), _known(counts, base)
     rest = [less(a, b) for a, b in zip(whole, own, strict=True)]
     rest_units = units.sum(axis=1, keepdims=True) - units
     return (
-        Side(units, *_statistics(own, rough), weight[0], df[0], own[0], base > 1),
-        Side(rest_units, *_statistics(rest, rough), weight[1], df[1], rest[0], base > 1),
+        Side(units, *_statistics(own, rough, complete), weight[0], df[0], own[0], base > 1, complete),
+        Side(rest_units, *_statistics(rest, rough, complete), weight[1], df[1], rest[0], base > 1, complete),
     )
 
 
@@ -79,7 +93,7 @@ def alone(counts: Ints, base: int = 1) -> Side:
     units = counts.sum(axis=(-3, -2, -1))
     shape = (*units.shape, len(TOP))
     known = _known(counts, base)
-    told = _statistics(known, np.zeros((*units.shape, 2), bool))
+    told = _statistics(known, np.zeros((*units.shape, 2), bool), True)
     return Side(units, *told, np.ones(shape), np.full(shape, np.inf), known[0], base > 1)
 
 
@@ -106,9 +120,9 @@ def less(whole: Floats, part: Floats) -> Floats:
     return left
 
 
-def _statistics(known: list[Floats], rough: Bools) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+def _statistics(known: list[Floats], rough: Bools, complete: bool) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     """Numerators, denominators and flips of all measures from the published counts."""
-    core, flips, plain = known[0], _hidden_flips(known[1], known[0]), known[2]
+    core, flips, plain = known[0], _hidden_flips(known[1], known[0], complete), known[2]
     top, bottom = (
         np.concatenate([a, b], axis=-1) for a, b in zip(_rates(core[..., :4]), _rates(core[..., 4:]), strict=True)
     )
@@ -120,14 +134,15 @@ def _statistics(known: list[Floats], rough: Bools) -> tuple[Floats, Floats, Floa
     return np.clip(top, 0, bottom), bottom, up, down, paired
 
 
-def _hidden_flips(flips: Floats, core: Floats) -> Floats:
-    """Where the rows that flip up or down are published as few, both follow, as published, from the core."""
+def _hidden_flips(flips: Floats, core: Floats, complete: bool) -> Floats:
+    """Rows that flip, as published: where they are published as few, what follows from the core, else the middle."""
     out = flips.copy()
     for kind, (up, down) in enumerate(((0, 1), (2, 3))):
         net = core[0, ..., 4 + 2 * kind] - core[0, ..., 2 * kind]
-        small = np.isnan(flips[0, ..., up]) | np.isnan(flips[0, ..., down])
-        out[0, ..., up] = np.where(small, np.maximum(net, 0), flips[0, ..., up])
-        out[0, ..., down] = np.where(small, np.maximum(-net, 0), flips[0, ..., down])
+        few = np.isnan(flips[0, ..., up]) | np.isnan(flips[0, ..., down])
+        for place, follows in ((up, np.maximum(net, 0)), (down, np.maximum(-net, 0))):
+            middle = np.where(np.isnan(flips[0, ..., place]), flips[1:, ..., place].mean(axis=0), flips[0, ..., place])
+            out[0, ..., place] = np.where(few & complete, follows, middle)
     return out
 
 

@@ -88,9 +88,16 @@ def changes(side: Side, level: Floats) -> Bracket:
     parts = [_change(up, down, sizes[0], confidence, _pull(up, down, sizes[0]))]
     if side.rounded:
         pull = _pull(many_up, many_down, sizes[1])  # the strongest that may stand behind
-        lowest = [_change(few_up, many_down, size, confidence, pull) for size in sizes[1:]]
-        highest = [_change(many_up, few_down, size, confidence, pull) for size in sizes[1:]]
-        parts += [_outer(*lowest, low=True), _outer(*highest, low=False)]
+        lowest, highest = [(few_up, many_down)], [(many_up, few_down)]
+        if (net := side.net()) is not None:  # the core says more: the most, and the fewest, flips that it allows
+            least, most = (end / weight for end in net)
+            lowest = _allowed(few_up, many_up, few_down, many_down, least)
+            highest = [pair[::-1] for pair in _allowed(few_down, many_down, few_up, many_up, -most)]
+        low, high = (
+            [_change(*pair, size, confidence, pull) for pair in pairs for size in sizes[1:]]
+            for pairs in (lowest, highest)
+        )
+        parts += [_outer(low, low=True), _outer(high, low=False)]
     alone = rates(side, level)
     apart = between(alone.some(AFTER), alone.some(BEFORE), difference)
     precision = np.arange(5) == 3
@@ -119,9 +126,21 @@ def _where(use: npt.NDArray[np.bool_], first: Estimate, second: Estimate) -> Est
     return Estimate(*(np.where(use, a, b) for a, b in zip(first, second, strict=True)))
 
 
-def _outer(first: Estimate, second: Estimate, *, low: bool) -> Estimate:
-    """Of two estimates the one that reaches further down (or up)."""
-    return _where(first.low <= second.low if low else first.high >= second.high, first, second)
+def _allowed(
+    few_up: Floats, many_up: Floats, few_down: Floats, many_down: Floats, least: Floats
+) -> list[tuple[Floats, Floats]]:
+    """Rows up and down where up minus down is lowest, not below `least`: with the most and with the fewest flips."""
+    free = few_up - many_down >= least
+    down = np.clip(many_up - least, 0, many_down), np.clip(few_up - least, few_down, many_down)
+    return [(np.where(free, few_up, np.maximum(d + least, 0)), np.where(free, many_down, d)) for d in down]
+
+
+def _outer(parts: list[Estimate], *, low: bool) -> Estimate:
+    """Of several estimates the one that reaches furthest down (or up)."""
+    out = parts[0]
+    for part in parts[1:]:
+        out = _where(out.low <= part.low if low else out.high >= part.high, out, part)
+    return out
 
 
 def between(first: Bracket, second: Bracket, how: Callable[[Estimate, Estimate], Estimate]) -> Bracket:
