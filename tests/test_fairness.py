@@ -299,6 +299,20 @@ def test_a_few_raters_who_answer_most_leave_few_degrees_of_freedom():
     assert held / 60 >= 0.93 - 2 * np.sqrt(0.93 * 0.07 / 60)
 
 
+def test_a_harm_that_is_shown_but_not_yet_beyond_the_margin_is_said():
+    """Of 120 rows with the event 30 were found before, 6 now. Worse for certain; whether by more than 0.2, not yet."""
+    group, y = ["a"] * 120 + ["b"] * 400, [1] * 520
+    before, after = np.zeros(520), np.zeros(520)
+    before[:30], after[:6] = 1, 1
+    out = assessed(group, y, before, after, margin=0.2, judged=["true positive rate"])
+    row = pick(out.evidence, group="served.g=a", measure="true positive rate change")
+    assert (row["value"], row["verdict"]) == (-0.2, "cannot tell")
+    assert row["high"] < 0
+    assert row["note"].startswith("a difference is shown, whether beyond the margin is not; ")
+    told = fairness.answer(out.evidence, margin=0.2)
+    assert "It is shown to get worse, whether by more is not settled, for served.g=a (safety" in told
+
+
 def test_counts_are_sufficient():
     group, y, says = world(np.random.default_rng(8), [50, 70], [0.9, 0.5])
     p = fairness.perspectives(*tables(group, y, says, 1 - says), intersections=[])[0]

@@ -101,11 +101,24 @@ def answer(evidence: pd.DataFrame, *, margin: float) -> str:
         first += f" Learned from less than its share of the people served: {', '.join(who[:3])}"
         first += f" and {len(who) - 3} more." if len(who) > 3 else "."
     if changes.empty:
-        return f"{first} Against the serving model, no group is shown to get worse beyond the margin."
+        return f"{first} Against the serving model, no group is shown to get worse beyond the margin.{_shown(evidence)}"
+    return f"{first} Against the serving model, it gets worse beyond the margin for {_named(changes)}."
+
+
+def _shown(evidence: pd.DataFrame) -> str:
+    """For whom is it shown to get worse, though not whether beyond the margin?"""
+    moved = evidence[evidence["measure"].str.endswith(" change") & (evidence["verdict"] == "cannot tell")]
+    worse = moved[
+        ((moved["better"] == "lower") & (moved["low"] > 0)) | ((moved["better"] == "higher") & (moved["high"] < 0))
+    ]
+    return f" It is shown to get worse, whether by more is not settled, for {_named(worse)}." if len(worse) else ""
+
+
+def _named(changes: pd.DataFrame) -> str:
+    """The three largest changes in words, and how many more there are."""
     worse = changes.sort_values("value", key=lambda v: -v.abs(), kind="stable").head(3)
     named = [f"{r.group} ({r.component}: {r.measure} {r.value:+.2f})" for r in worse.itertuples()]
-    more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
-    return f"{first} Against the serving model, it gets worse beyond the margin for {', '.join(named)}{more}."
+    return ", ".join(named) + (f" and {len(changes) - 3} more" if len(changes) > 3 else "")
 
 
 def metrics(evidence: pd.DataFrame) -> dict[str, float]:
