@@ -126,6 +126,7 @@ def together(made, p, attribute, every):
     for model in ("baseline", "candidate"):
         said = calibration.claims(curve, evidence, judged, view=model, component=component, threshold=threshold,
                                   settings=settings)[1][0]  # fmt: skip
+        said["goal"] = said["acts"].isna()  # what a model acts on, fairness publishes or withholds: its own goals
         tables.append(said.rename(columns={"bin": f"bin {model}", "acts": f"acts {model}"}))
         cells[f"bin {model}"] = calibration.bin_of(seen[model]).astype(str)
         cells[f"acts {model}"] = np.where(seen[model] >= threshold, "1", "0")
@@ -135,7 +136,7 @@ def together(made, p, attribute, every):
     at = tuple(cells[c].astype(int).to_numpy() for c in ("label", "acts baseline", "acts candidate"))
     named = {f"{attribute}={v}": (cells[attribute] == v).astype(str) for v in places[attribute]}
     counted = {name: (mask[at] > 0).astype(str) for name, (mask, _) in publish._sums().items()}
-    goals = [t.assign(goal=t.get("goal", True) & (np.cumsum(t["count"].isna()) % every == 0)) for t in tables]
+    goals = [t.assign(goal=t["goal"] & (np.cumsum(t["count"].isna()) % every == 0)) for t in tables]
     return disclosure.attack(goals, cells=cells.assign(**named, **counted), threshold=10, base=5)
 
 
