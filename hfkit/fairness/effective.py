@@ -47,8 +47,13 @@ class Side:
     weight: Floats
     df: Floats
     core: Floats
-    rounded: bool = False
+    base: int = 1  # what counts are rounded to
     complete: bool = True
+
+    @property
+    def rounded(self) -> bool:
+        """Do counts stand for a range?"""
+        return self.base > 1
 
     def net(self) -> tuple[Floats, Floats] | None:
         """The least and the most of rows up minus rows down that the core allows; None where some rows lack a score."""
@@ -83,8 +88,8 @@ def sides(p: Perspective, attribute: int, base: int = 1, rough: Bools | None = N
     rest = [less(a, b) for a, b in zip(whole, own, strict=True)]
     rest_units = units.sum(axis=1, keepdims=True) - units
     return (
-        Side(units, *_statistics(own, rough, complete), weight[0], df[0], own[0], base > 1, complete),
-        Side(rest_units, *_statistics(rest, rough, complete), weight[1], df[1], rest[0], base > 1, complete),
+        Side(units, *_statistics(own, rough, complete), weight[0], df[0], own[0], base, complete),
+        Side(rest_units, *_statistics(rest, rough, complete), weight[1], df[1], rest[0], base, complete),
     )
 
 
@@ -94,7 +99,7 @@ def alone(counts: Ints, base: int = 1) -> Side:
     shape = (*units.shape, len(TOP))
     known = _known(counts, base)
     told = _statistics(known, np.zeros((*units.shape, 2), bool), True)
-    return Side(units, *told, np.ones(shape), np.full(shape, np.inf), known[0], base > 1)
+    return Side(units, *told, np.ones(shape), np.full(shape, np.inf), known[0], base)
 
 
 def _known(counts: Ints, base: int) -> list[Floats]:

@@ -150,7 +150,7 @@ class _Rows:
         values = self.values[statistic]
         if not values[-1] > 0:
             return UNKNOWN
-        x, base = self.points[rows, statistic], 5 if side.rounded else 1
+        x, base = self.points[rows, statistic], side.base
         effect, confidence = 1.0, level
         if self.p.name != "served":
             one = np.ones((len(x), 1))
