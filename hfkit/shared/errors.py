@@ -9,7 +9,8 @@ HfkitError                 every error with a sentence for a person
 │   ├── NothingLeft        no usable row after cleaning
 │   └── OneClass           labels of one class only, nothing to learn or compare
 ├── ParamError             params.yaml against a notebook's parameters cell
-└── StageError             a stage that cannot run: its input is not made yet, disk full
+├── StageError             a stage that cannot run: its input is not made yet, disk full
+└── WouldOverwrite         a command would overwrite or delete files that it did not write
 
 Every error says what was expected, what was found, where, and what to do next.
 """
@@ -74,3 +75,7 @@ class ParamError(HfkitError):
 
 class StageError(HfkitError):
     """A stage cannot run here and now."""
+
+
+class WouldOverwrite(HfkitError):
+    """A command would overwrite or delete files that it did not write."""
