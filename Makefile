@@ -29,11 +29,11 @@ lab: env-lab ## add JupyterLab and open it on notebooks/
 
 example: env-runtime ## run the loop on an example: make example NAME=popquorn DATA=<folder with its files>
 	@test -n "$(NAME)" -a -n "$(DATA)" || { echo "usage: make example NAME=popquorn DATA=<folder>; see examples/"; exit 2; }
-	@hfkit workspace workspaces/$(NAME) --params examples/$(NAME)/params.yaml --data "$(DATA)"
-	@cd workspaces/$(NAME) && mkdir -p -m 700 build && dvc repro && HFKIT_ROOT="$$PWD" hfkit decision
+	@hfkit workspace "workspaces/$(NAME)" --params "examples/$(NAME)/params.yaml" --data "$(DATA)"
+	@cd "workspaces/$(NAME)" && mkdir -p -m 700 build && dvc repro && HFKIT_ROOT="$$PWD" hfkit decision
 
-sample: env-runtime ## write the sample world to data/raw again
-	@hfkit sample --out data/raw --truth tests/planted_truth.json
+sample: env-runtime ## write the sample world to data/raw again; OVERWRITE=1 replaces its files where they differ
+	@hfkit sample --out data/raw --truth tests/planted_truth.json $(if $(OVERWRITE),--overwrite)
 
 bench: env-test ## compare with the peers, in one run, as ratios
 	@for f in benchmarks/bench_*.py; do echo "== $$f"; python $$f || exit 1; done

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from hfkit import clean, formats
 from hfkit.commands.sample import generate, sample, world
 from hfkit.shared import learn, params
+from hfkit.shared.errors import WouldOverwrite
 
 ROOT = Path(__file__).parents[1]
 RAW, TRUTH = ROOT / "data" / "raw", ROOT / "tests" / "planted_truth.json"
@@ -76,6 +78,78 @@ def test_another_seed_is_another_world_and_a_small_one_keeps_its_troubles(tmp_pa
     truth = json.loads((tmp_path / "a.json").read_bytes())
     assert truth["made_with"] == {"items": 1500, "seed": 1, "answers": 5000, "raters": 150}
     assert min(len(truth[k]) for k in ("personal_data", "duplicates", "conflicts", "misrouted")) >= 5
+
+
+def fill(folder, *options):
+    """`hfkit sample` into a folder: its output, or the sentence with which it refuses."""
+    arguments = ["--items", "1500", "--out", str(folder / "raw"), "--truth", str(folder / "truth.json"), *options]
+    done = CliRunner().invoke(sample, arguments)
+    if done.exit_code:
+        assert isinstance(done.exception, WouldOverwrite), done.exception
+    return str(done.exception) if done.exit_code else done.output
+
+
+def plain_bytes(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_the_committed_world_may_be_written_again_without_a_flag(tmp_path):
+    """As `make sample` does, on a copy: nothing is written at all, also where gzip packs the same in another way."""
+    shutil.copytree(RAW, tmp_path / "raw")
+    shutil.copyfile(TRUTH, tmp_path / "truth.json")
+    packed = tmp_path / "raw" / "feedback" / "tool_log.jsonl.gz"
+    packed.write_bytes(gzip.compress(gzip.decompress(packed.read_bytes()), 1))
+    before, times = plain_bytes(tmp_path), {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
+    assert "left alone" not in fill(tmp_path, "--items", "6000")
+    assert plain_bytes(tmp_path) == before
+    assert times == {p: p.stat().st_mtime_ns for p in times}
+
+
+@pytest.mark.parametrize(
+    ("name", "phrase"),
+    [
+        ("raw/items/items.csv", "items/items.csv (differs)"), ("raw/feedback/tool_log.jsonl.gz", "gz (differs)"),
+        ("raw/mine.csv", "mine.csv (not of the sample)"), ("truth.json", "truth.json (differs)"),
+        ("raw/signoffs/legal.json", "signoffs/legal.json (not of the sample)"),
+    ],
+)  # fmt: skip
+def test_files_of_a_person_stop_it_and_only_the_samples_own_are_ever_replaced(tmp_path, name, phrase):
+    fill(tmp_path)
+    made = plain_bytes(tmp_path)
+    (tmp_path / name).write_bytes(b"mine")
+    message = fill(tmp_path)
+    assert phrase in message
+    assert "--overwrite" in message
+    assert plain_bytes(tmp_path) == made | {name: b"mine"}
+    output = fill(tmp_path, "--overwrite")
+    foreign = "not of the sample" in phrase
+    assert ("left alone" in output) == foreign
+    assert not foreign or name.removeprefix("raw/") in output
+    assert plain_bytes(tmp_path) == made | ({name: b"mine"} if foreign else {})
+
+
+def test_a_folder_with_other_files_is_no_place_for_the_sample(tmp_path):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "exports.csv").write_text("mine", "utf-8")
+    assert "exports.csv (not of the sample)" in fill(tmp_path)
+    assert plain_bytes(tmp_path) == {"raw/exports.csv": b"mine"}
+
+
+@pytest.mark.parametrize("name", ["raw/items", "raw/items/items.csv"])
+def test_nothing_is_written_through_a_link_even_when_asked(tmp_path, name):
+    fill(tmp_path)
+    (tmp_path / name).rename(tmp_path / "elsewhere")
+    (tmp_path / name).symlink_to(tmp_path / "elsewhere")
+    linked = {n: b for n, b in plain_bytes(tmp_path).items() if n.startswith("elsewhere")}
+    assert "items" in fill(tmp_path)
+    assert ("items (in the way)" in fill(tmp_path, "--overwrite")) == (name == "raw/items")
+    assert linked.items() <= plain_bytes(tmp_path).items()
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
+    (tmp_path / "raw").write_text("mine", "utf-8")
+    assert "raw (in the way)" in fill(tmp_path, "--overwrite")
+    assert plain_bytes(tmp_path) == {"raw": b"mine"}
 
 
 def test_the_counts(made, items):
