@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
+import io
 import json
 from pathlib import Path
 
+import matplotlib
+import matplotlib.pyplot as plt
 import nbformat
 import pandas as pd
 import pytest
+from matplotlib.artist import Artist
+from matplotlib.text import Text
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from hfkit import page
@@ -84,6 +90,62 @@ def test_a_figure_needs_alt_text_and_keeps_its_bytes(shown):
     assert shown[0] == shown[1]
     html = as_page(shown[:1])
     assert 'two groups "quoted" &lt;b&gt;' in html.split("alt=")[1][:40]
+
+
+HOSTILE = ["a$_$b", r"$\frac{$", r"$\frac{", "$x^2$", r"\$", "costs $5 to $9", r"$\nope$", "100 % & {_^}~#"]
+RANGES = pd.DataFrame({"g": HOSTILE, "value": 0.5, "low": 0.1, "high": [0.9] * len(HOSTILE)})
+CURVES = RANGES.assign(component=HOSTILE, where=HOSTILE, model=HOSTILE[0], mean_score=0.5, event_rate=0.5)
+COUNTS = pd.DataFrame({name: [1.0, 2.0] for name in HOSTILE}).assign(g=HOSTILE[:2])
+DRAWN = {
+    "intervals": lambda: plots.intervals(RANGES.assign(value=[float("nan")] + [0.5] * 7), "g", HOSTILE[1]),
+    "grid": lambda: plots.grid(RANGES.assign(row=HOSTILE, column=HOSTILE[::-1], verdict="fail")),
+    "lines": lambda: plots.lines(COUNTS.assign(x=HOSTILE[:2]), "x", {name: name for name in HOSTILE}, HOSTILE[1]),
+    "bars": lambda: plots.bars(RANGES, "g", "value", HOSTILE[1]),
+    "stacked": lambda: plots.stacked(COUNTS, "g", dict.fromkeys(HOSTILE[:4], "pass"), HOSTILE[1]),
+    "reliability": lambda: plots.reliability(CURVES, models=(HOSTILE[0], HOSTILE[1])),
+    "reliability_groups": lambda: plots.reliability_groups(CURVES),
+}
+
+
+def test_every_kind_of_figure_is_drawn_with_hostile_names():
+    own = {n for n, f in vars(plots).items() if inspect.isfunction(f) and f.__module__ == plots.__name__}
+    assert {n for n in own if not n.startswith("_")} - {"canvas"} == set(DRAWN)
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_labels_are_never_read_as_maths(kind, shown):
+    """Saved as it is and through the helper; matplotlib stops at some of these names, and drops signs of others."""
+    figure = DRAWN[kind]()
+    figure.savefig(io.BytesIO(), format="png")
+    labels = [t for t in figure.findobj(Text) if "$" in t.get_text()]
+    assert len(labels) >= 4
+    assert not any(t.get_parse_math() for t in labels)
+    show.figure(DRAWN[kind](), alt=HOSTILE[1])
+    assert shown[0][0]["image/png"].startswith(b"\x89PNG")
+
+
+class Late(Artist):
+    """Makes its label only while it is drawn, as an axis does with ticks it finds it needs."""
+
+    def draw(self, renderer):
+        label = Text(0.0, 0.0, HOSTILE[1])
+        label.set_figure(self.get_figure())
+        label.draw(renderer)
+
+
+def test_a_figure_made_elsewhere_is_shown_as_written_too(shown):
+    """Titles, legends, categories, and labels that are only made while drawing; the caller's setting stays."""
+    with matplotlib.rc_context({"text.parse_math": True}):
+        for name in HOSTILE:
+            figure, axes = plt.subplots()
+            axes.plot(HOSTILE, range(len(HOSTILE)), label=name)
+            axes.set_title(name)
+            axes.legend()
+            axes.add_artist(Late())
+            show.figure(figure, alt=name)
+            assert not any(t.get_parse_math() for t in figure.findobj(Text))
+        assert matplotlib.rcParams["text.parse_math"]
+    assert len(shown) == len(HOSTILE)
 
 
 def test_question_then_answer_then_the_rest_and_code_folded():

@@ -1,8 +1,8 @@
 """Nothing published may point at a person: small counts withheld, the rest rounded, and an attacker to prove it.
 
 `protect` makes a table fit for the page, and `attack` tries to get back what was withheld from all tables together.
-That two publications together tell nothing either is the matter of `hfkit publish`. The rule (threshold 10, base 5, all
-margins rounded) is the 10-5 rule of the UK Office for National Statistics; see Hundepool et al. (2012), Statistical
+That two publications together tell nothing either is left to the card. The rule (threshold 10, base 5, all margins
+rounded) is the 10-5 rule of the UK Office for National Statistics; see Hundepool et al. (2012), Statistical
 Disclosure Control, chapter 5.
 """
 

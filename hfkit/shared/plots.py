@@ -1,15 +1,20 @@
-"""Finished table in, Figure out. No statistics here, no disk, no pyplot state; safe for colour-blind readers."""
+"""Finished table in, Figure out. No statistics here, no disk, no pyplot state; safe for colour-blind readers.
+
+Labels are names that people gave, shown as they are written: matplotlib would read `a$_$b` as maths and stop at others.
+"""
 
 from __future__ import annotations
 
 from textwrap import fill
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+matplotlib.rcParams["text.parse_math"] = False  # of all figures: labels are also made later, while drawing
 BLUE, ORANGE, GREY, GREEN, RED = "#0072B2", "#D55E00", "#767676", "#009E73", "#B00020"
 PALE = {"fail": 0.35, "cannot tell": 0.15, "pass": 0.3, "info": 0.06}  # how strongly a cell of a grid is coloured
 VERDICT = {"pass": GREEN, "fail": RED, "cannot tell": GREY, "info": BLUE}

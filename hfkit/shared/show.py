@@ -13,8 +13,10 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
+import matplotlib
 import matplotlib.figure
 import matplotlib.pyplot as plt
+import matplotlib.text
 import pandas as pd
 from IPython.display import display
 
@@ -134,9 +136,15 @@ def text(quotes: Iterable[object], caption: str) -> None:
 
 
 def figure(fig: matplotlib.figure.Figure, alt: str) -> None:
-    """A figure as PNG with the alt text a reader who cannot see it needs; the same bytes in every run."""
+    """A figure as PNG with the alt text a reader who cannot see it needs; the same bytes in every run.
+
+    Its labels are shown as they are written, never read as maths, whoever made the figure.
+    """
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
+    with matplotlib.rc_context({"text.parse_math": False}):  # for the labels that are only made while drawing
+        for label in fig.findobj(matplotlib.text.Text):
+            label.set_parse_math(False)
+        fig.savefig(buffer, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
     plt.close(fig)
     data = {"image/png": buffer.getvalue(), "text/plain": f"[figure: {visible(alt, 1000)}]"}
     display(Shown(data, {"image/png": {"alt": visible(alt, 1000)}}))
