@@ -7,6 +7,8 @@ page that could run a script, load something from elsewhere, or show a figure wi
 from __future__ import annotations
 
 import copy
+import html as markup
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -26,19 +28,45 @@ _ATTRIBUTES = frozenset({
     "lang", "charset", "name", "content", "http-equiv", "class", "href", "id", "aria-label", "aria-current", "role",
     "src", "alt", "scope", "start", "align",
 })  # fmt: skip
+_MAIN = '<main id="main">'
+_EARLIER = "This page is of an earlier run: the last run of "
 
 
-def render(notebook: nbformat.NotebookNode, room: str, error: str = "") -> str:
-    """The page of a room as HTML. With `error`, a page that says so first and shows how far the notebook came."""
+def render(notebook: nbformat.NotebookNode, room: str, error: str = "", note: str = "") -> str:
+    """The page of a room as HTML. With `error`, a page that says so first and shows how far the notebook came.
+
+    `note` is one more sentence about the error.
+    """
     exporter = HTMLExporter(
         template_name="page_template", extra_template_basedirs=[str(_TEMPLATES)], exclude_anchor_links=True,
     )  # fmt: skip
     css = (_TEMPLATES / "page_template" / "page.css").read_text("utf-8")
-    about = {"title": f"{room} · hfkit", "css": css, "rooms": ROOMS, "room": room, "error": error}
+    about = {"title": f"{room} · hfkit", "css": css, "rooms": ROOMS, "room": room, "error": error, "note": note}
     html, _ = exporter.from_notebook_node(_answer_first(notebook), resources={"hfkit": about})
     page = "\n".join(line.rstrip() for line in str(html).splitlines() if line.strip()) + "\n"
     gate(page, where=f"reports/{room}.html")
     return page
+
+
+def marked(page: str, room: str, reason: str) -> str:
+    """A page that has become old, with a sentence at its top that says so: a run of `room` failed since, and why.
+
+    `reason` is one printable line. A sentence that an earlier failure left gives way to the new one.
+    """
+    sentence = markup.escape(f"{_EARLIER}{room} failed: {reason.rstrip('.')}.")
+    mark = f'\n<div class="error" role="alert" id="earlier"><strong>{sentence}</strong></div>'
+    return unmarked(page).replace(_MAIN, _MAIN + mark, 1)
+
+
+def unmarked(page: str, room: str = r"\w+") -> str:
+    """A page without the sentence of `marked`, byte for byte as it was; with `room`, only a sentence about that room.
+
+    >>> old = marked('<main id="main">all', "audit", "expected <b>.")
+    >>> unmarked(old), unmarked(old, "clean") == old
+    ('<main id="main">all', True)
+    """
+    mark = rf'\n<div class="error" role="alert" id="earlier"><strong>{_EARLIER}{room} failed: [^<\n]*</strong></div>'
+    return re.sub(f"(?<={_MAIN}){mark}", "", page, count=1)
 
 
 def _answer_first(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

@@ -2,20 +2,23 @@
 
 It checks the room's section of params.yaml against the notebook's parameters cell, executes the notebook with papermill
 in a process with a fixed environment, and writes build/<room>.ipynb and reports/<room>.html. A notebook that fails
-leaves build/failed/<room>.html, prints one error, and exits with 1.
+leaves build/failed/<room>.html, prints one error, and exits with 1; the page of the last good run stays, marked as old.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import subprocess
 import sys
 import tempfile
 import time
 import warnings
 from pathlib import Path
+from typing import NoReturn
 
 import nbformat
+import yaml
 
 from hfkit.shared import params, tables
 from hfkit.shared.errors import HfkitError, ParamError, StageError
@@ -26,6 +29,7 @@ FIXED = {
     "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONUTF8": "1",
     "JUPYTER_PLATFORM_DIRS": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1",
 }  # fmt: skip
+FRONT = ("reports/report.html", "reports/index.html")
 
 
 def environment(room: str, root: Path) -> dict[str, str]:
@@ -68,6 +72,12 @@ def execute(notebook: nbformat.NotebookNode, values: dict[str, object], room: st
             )  # fmt: skip
         except PapermillExecutionError:
             return nbformat.read(out, as_version=4)
+        except (RuntimeError, KeyboardInterrupt) as e:
+            raise StageError(
+                expected="a run that goes on to its end", found=str(e).rstrip(".") or "an interruption by hand",
+                where=f"notebooks/{room}.ipynb",
+                todo="run it again (a kernel that died mostly took too much memory: free some first)",
+            ) from e  # fmt: skip
 
 
 def failure(notebook: nbformat.NotebookNode, room: str) -> str:
@@ -104,6 +114,76 @@ def strip(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
+def pages(room: str) -> tuple[str, ...]:
+    """The names of a room's pages: one, and the front page under two names."""
+    return FRONT if room == "report" else (f"reports/{room}.html",)
+
+
+def shown(room: str) -> tuple[str, ...]:
+    """The names of what people look at: a room's pages, its metrics, its plot."""
+    return (*pages(room), f"metrics/{room}.json", f"plots/{room}.csv")
+
+
+def standing(names: tuple[str, ...]) -> dict[str, bytes]:
+    """The files of these names that lie in the project now."""
+    return {name: (tables.ROOT / name).read_bytes() for name in names if (tables.ROOT / name).is_file()}
+
+
+def earlier(room: str) -> dict[str, bytes]:
+    """What the last good run of a room showed. DVC removed it before it ran the stage, but has it in its cache.
+
+    dvc.lock names that run until another one succeeds. What is not in the cache may still be in git: metrics, plots.
+    (`persist` in dvc.yaml would leave the files in place, but DVC takes no such stage from its run cache.)
+    """
+    try:
+        lock = yaml.safe_load((tables.ROOT / "dvc.lock").read_text("utf-8"))
+        hashes = {out["path"]: str(out["md5"]) for out in lock["stages"][room]["outs"]}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
+        hashes = {}
+    cache = Path(_output(sys.executable, "-m", "dvc", "cache", "dir").decode().strip() or ".dvc/cache")
+    out = {}
+    for name in shown(room):
+        key = hashes.get(name, "none")
+        file = tables.ROOT / cache / "files" / "md5" / key[:2] / key[2:]
+        out[name] = file.read_bytes() if file.is_file() else _output("git", "show", f"HEAD:./{name}")
+    return {name: content for name, content in out.items() if content}
+
+
+def _output(*command: str) -> bytes:
+    """What a command prints; nothing where it fails or is not installed."""
+    try:
+        return subprocess.run(command, cwd=tables.ROOT, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return b""
+
+
+def fail(room: str, notebook: nbformat.NotebookNode, message: str, before: dict[str, bytes]) -> NoReturn:
+    """End a failed run: what the last good run showed stays, its pages marked as old; the error gets a page of its own.
+
+    `before` is what lay there when the run began. Raises SystemExit with the message to print.
+    """
+    from hfkit import page
+    from hfkit.shared.show import visible
+
+    reason = visible(message.splitlines()[0])
+    kept = before if set(shown(room)) <= set(before) else {**earlier(room), **before}
+    for name, content in kept.items():
+        is_page = name.endswith(".html")
+        _put(name, page.marked(content.decode("utf-8", "replace"), room, reason).encode() if is_page else content)
+    note = f"The page of the last good run still stands, marked as old: {pages(room)[-1]}"
+    note = note if pages(room)[-1] in kept else ""
+    try:
+        html = page.render(notebook, room, error=message, note=note)
+    except StageError:  # the notebook shows what no page may hold
+        html = page.render(nbformat.v4.new_notebook(), room, error=message, note=note)
+    _put(f"build/failed/{room}.html", html.encode())
+    raise SystemExit("\n".join([message, f"  page: build/failed/{room}.html", *([f"  note: {note}"] if note else [])]))
+
+
+def _put(name: str, content: bytes) -> None:
+    tables.atomic(tables.ROOT / name, lambda p: p.write_bytes(content))
+
+
 def run(room: str) -> None:
     """Run one room as a stage. Raises HfkitError with the message to print; leaves a page in every case."""
     from hfkit import page
@@ -114,26 +194,28 @@ def run(room: str) -> None:
             expected=f"a room: {', '.join(tables.ROOMS)}", found=room, where="hfkit.run", todo="name one of them",
         )  # fmt: skip
     build = tables.ROOT / "build"
-    failed = build / "failed" / f"{room}.html"
-    failed.unlink(missing_ok=True)
+    (build / "failed" / f"{room}.html").unlink(missing_ok=True)
     build.mkdir(exist_ok=True)
     build.chmod(0o700)  # DVC keeps its state database, a pickle, below this folder
+    before = standing((*FRONT, *shown(room)))
     notebook = nbformat.read(source, as_version=4)
+    html = ""
     try:
         values = params.check(params.section(room), signature(notebook, room), room=room)
         done = strip(execute(notebook, values, room))
         message = failure(done, room)
+        html = "" if message else page.render(done, room)
     except HfkitError as e:
         done, message = strip(notebook), str(e)
     if message:
-        html = page.render(done, room, error=message)
-        tables.atomic(failed, lambda p: p.write_text(html, "utf-8"))
-        raise SystemExit(f"{message}\n  page: build/failed/{room}.html")
-    html = page.render(done, room)
-    text = nbformat.writes(done) + "\n"
-    tables.atomic(build / f"{room}.ipynb", lambda p: p.write_text(text, "utf-8"))
-    for name in (room, "index") if room == "report" else (room,):
-        tables.atomic(tables.ROOT / "reports" / f"{name}.html", lambda p: p.write_text(html, "utf-8"))
+        fail(room, done, message, before)
+    _put(f"build/{room}.ipynb", (nbformat.writes(done) + "\n").encode())
+    for name in pages(room):
+        _put(name, html.encode())
+    for name, content in standing(FRONT).items():  # marked when this room failed, and now it has not
+        clean = page.unmarked(content.decode("utf-8", "replace"), room).encode()
+        if clean != content:
+            _put(name, clean)
 
 
 def main(argv: list[str]) -> int:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
+import nbformat
 import pandas as pd
 import pytest
-from conftest import ROOT
+from conftest import ROOT, Loop
 
 from hfkit.shared.tables import ROOMS
 
@@ -48,6 +50,57 @@ def test_one_parameter_reruns_only_what_depends_on_it(loop, room, change, rerun)
     assert f"{room}.{next(iter(change))}" in loop("dvc", "params", "diff")
     loop("git", "checkout", "-q", "--", ".")
     assert ran(loop("dvc", "repro")) == []  # the earlier result is taken from the run cache
+
+
+SHOWN = ("reports", "metrics", "plots")
+
+
+def contents(loop, *folders):
+    return {p.relative_to(loop.root).as_posix(): p.read_bytes() for d in folders for p in (loop.root / d).glob("*")}
+
+
+@pytest.mark.parametrize("again", [[], ["-f", "-s", "monitor"]], ids=["from the cache", "run again"])
+def test_a_failed_stage_leaves_what_the_last_good_run_showed(loop, again):
+    """Run, break, fail twice, mend, run: old pages are marked while it is broken; at the end all is as before."""
+    file = loop.root / "notebooks" / "monitor.ipynb"
+    source, lock, good = file.read_bytes(), (loop.root / "dvc.lock").read_bytes(), contents(loop, *SHOWN)
+    broken = nbformat.reads(source.decode(), as_version=4)
+    next(c for c in broken.cells if "tables.write(" in c.source).source += "\nraise ValueError('<b>no</b> more')"
+    sentence = "This page is of an earlier run: the last run of monitor failed: ValueError: &lt;b&gt;no&lt;/b&gt; more."
+    for more in ("", " "):
+        broken.cells[-1].source += more
+        nbformat.write(broken, file)
+        out = loop("dvc", "repro", ok=False)
+        assert ran(out) == ["monitor"]
+        assert "ValueError: <b>no</b> more" in out
+        bad = contents(loop, *SHOWN)
+        assert set(bad) == set(good)
+        old = {name: text.decode() for name, text in bad.items() if text != good[name]}
+        assert set(old) == {"reports/monitor.html", "reports/index.html", "reports/report.html"}
+        assert all(text.count("of an earlier run") == text.count(sentence) == 1 for text in old.values())
+        assert loop("git", "status", "--short", "metrics", "plots") == ""
+        assert (loop.root / "dvc.lock").read_bytes() == lock
+    file.write_bytes(source)
+    if again:
+        assert ran(loop("dvc", "repro", *again)) == ["monitor"]
+    assert ran(loop("dvc", "repro")) == []
+    assert contents(loop, *SHOWN) == good
+    assert (loop.root / "dvc.lock").read_bytes() == lock
+    assert "is cached" not in loop("dvc", "repro")
+
+
+def test_a_first_run_that_fails_leaves_the_committed_metrics_and_plots(loop, tmp_path):
+    """A fresh clone: nothing in DVC's cache, numbers of the last good run in git."""
+    loop("git", "clone", "-q", ".", str(tmp_path / "clone"))
+    clone = Loop(tmp_path / "clone")
+    shutil.rmtree(clone.root / ".dvc" / "cache", ignore_errors=True)
+    (clone.root / "build").mkdir()
+    before = contents(clone, "metrics", "plots")
+    clone.params("clean", sede=1)
+    assert "unknown parameter sede" in clone("dvc", "repro", ok=False)
+    assert len(before) == 2 * len(ROOMS)
+    assert contents(clone, "metrics", "plots") == before
+    assert contents(clone, "reports") == {}
 
 
 def test_metrics_and_plots_are_declared_for_every_room(loop):

@@ -171,6 +171,30 @@ def test_a_failed_page_says_so_first_and_escapes_the_message():
     assert "expected &lt;b&gt;" in html
 
 
+def test_a_failed_page_says_where_the_last_good_one_is():
+    nb = new_notebook(cells=[new_markdown_cell("# Q?")])
+    html = page.render(nb, "audit", error="BadValue", note="it stands: reports/<audit>.html")
+    assert html.index("BadValue") < html.index("it stands: reports/&lt;audit&gt;.html") < html.index("Q?")
+    assert "it stands" not in page.render(nb, "audit", error="BadValue")
+
+
+def test_an_old_page_says_so_once_at_its_top_and_is_mended_to_the_byte():
+    nb = new_notebook(cells=[new_markdown_cell("# Q?\n\n**bold**"), new_markdown_cell("**end**")])
+    good = page.render(nb, "audit")
+    old = page.marked(good, "audit", "BadValue: expected <b>, found '</strong></div><script>1</script>'.")
+    page.gate(old, where="here")
+    sentence = "This page is of an earlier run: the last run of audit failed: BadValue: expected &lt;b&gt;, found"
+    assert old.count(sentence) == 1
+    assert old.index('<main id="main">') < old.index(sentence) < old.index("Q?")
+    assert ".." not in old.split(sentence)[1][:80]  # the error's own full stop is not doubled
+    again = page.marked(old, "clean", "another reason")
+    assert again.count("of an earlier run") == 1
+    assert "the last run of clean failed: another reason.</strong>" in again
+    assert page.unmarked(old) == page.unmarked(again) == page.unmarked(good) == good
+    assert page.unmarked(again, "clean") == good
+    assert page.unmarked(again, "audit") == again
+
+
 def test_control_and_direction_characters_are_visible():
     assert show.visible("a\x1b]8;;x\x07\u202eb\u200b") == "a\\x1b]8;;x\\x07\\u202eb\\u200b"
 

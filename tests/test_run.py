@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -11,9 +12,10 @@ import nbformat
 import pandas as pd
 import pytest
 import yaml
+from nbclient.exceptions import DeadKernelError
 
 from hfkit import run
-from hfkit.shared import schema, tables
+from hfkit.shared import params, schema, tables
 from hfkit.shared.errors import BadValue, MissingColumn
 
 pytestmark = pytest.mark.loop
@@ -101,6 +103,133 @@ def test_an_error_that_is_not_ours_names_the_cell_and_keeps_the_traceback_on_the
 
 def test_a_stage_before_its_input_says_what_to_run(scratch):
     fails(scratch, "audit", "StageError", "dvc repro clean")
+
+
+STOOD = {"reports/monitor.html": '<main id="main">the last good page', "metrics/monitor.json": '{"a": 1}',
+         "plots/monitor.csv": '"week"', "reports/index.html": '<main id="main">the front page'}  # fmt: skip
+
+
+@pytest.fixture
+def stood(scratch, monkeypatch):
+    """A project in which the monitor has run once, and the door in this process."""
+    for name, text in STOOD.items():
+        (scratch.root / name).parent.mkdir(exist_ok=True)
+        (scratch.root / name).write_text(text, "utf-8")
+    monkeypatch.setattr(tables, "ROOT", scratch.root)
+    return scratch
+
+
+def files(scratch):
+    return {name: (scratch.root / name).read_text("utf-8") for name in STOOD if (scratch.root / name).is_file()}
+
+
+def stops(room="monitor"):
+    """The message with which the door ends a run that must fail."""
+    with pytest.raises(SystemExit) as stopped:
+        run.run(room)
+    return str(stopped.value)
+
+
+def test_a_failed_run_keeps_the_last_good_page_marked_and_the_numbers_as_they_were(stood):
+    stood.params("monitor", sede=1)
+    for _ in range(2):
+        out = stood(sys.executable, "-m", "hfkit.run", "monitor", ok=False)
+        assert "note: The page of the last good run still stands, marked as old: reports/monitor.html" in out
+        after = files(stood)
+        for name in ("reports/monitor.html", "reports/index.html"):
+            assert after[name].count("of an earlier run: the last run of monitor failed: ParamError: expected") == 1
+            assert after[name].endswith(STOOD[name].removeprefix('<main id="main">'))
+        assert {n: after[n] for n in STOOD if "reports" not in n} == {n: STOOD[n] for n in STOOD if "reports" not in n}
+    failed = (stood.root / "build" / "failed" / "monitor.html").read_text("utf-8")
+    assert "The page of the last good run still stands, marked as old: reports/monitor.html" in failed
+
+
+def test_what_a_failed_run_wrote_gives_way_to_what_stood(stood, monkeypatch):
+    """The notebook got as far as its numbers, and then its page may not be shown."""
+
+    def half(notebook, values, room):
+        (stood.root / "metrics" / "monitor.json").write_text('{"a": 2}', "utf-8")
+        notebook.cells.append(nbformat.v4.new_markdown_cell("<script>1</script>"))
+        return notebook
+
+    monkeypatch.setattr(run, "execute", half)
+    message = stops()
+    assert "StageError: expected a page without scripts" in message
+    assert "page: build/failed/monitor.html" in message
+    assert files(stood)["metrics/monitor.json"] == STOOD["metrics/monitor.json"]
+    assert "failed: StageError: expected a page without scripts" in files(stood)["reports/monitor.html"]
+
+
+@pytest.mark.parametrize(
+    ("error", "phrase"), [(DeadKernelError("Kernel died"), "Kernel died."), (KeyboardInterrupt(), "by hand.")]
+)
+def test_a_kernel_that_dies_and_an_interruption_are_failures_like_others(stood, monkeypatch, error, phrase):
+    def dies(*_, **__):
+        raise error
+
+    monkeypatch.setattr("papermill.execute_notebook", dies)
+    message = stops()
+    assert message.startswith("StageError: expected a run that goes on to its end, found ")
+    assert phrase in message.splitlines()[0]
+    assert "of an earlier run" in files(stood)["reports/monitor.html"]
+
+
+def test_a_notebook_that_no_page_may_show_still_leaves_a_page_with_its_error(stood):
+    file = stood.root / "notebooks" / "monitor.ipynb"
+    nb = nbformat.read(file, as_version=4)
+    nb.cells[0].source += "\n\n<script>1</script>"
+    nbformat.write(nb, file)
+    stood.params("monitor", sede=1)
+    assert "unknown parameter sede" in stops()
+    failed = (stood.root / "build" / "failed" / "monitor.html").read_text("utf-8")
+    assert "unknown parameter sede" in failed
+    assert "script" not in failed
+
+
+def test_a_run_that_succeeds_takes_its_mark_from_the_front_page(stood, monkeypatch):
+    stood.params("monitor", sede=1)
+    stops()
+    marked = files(stood)["reports/index.html"]
+    monkeypatch.setattr(run, "execute", lambda notebook, values, room: notebook)
+    run.run("calibration")
+    assert files(stood)["reports/index.html"] == marked  # not its mark
+    monkeypatch.setattr(params, "check", lambda values, declared, room: {})
+    run.run("monitor")
+    assert files(stood)["reports/index.html"] == STOOD["reports/index.html"]
+    assert "of an earlier run" not in files(stood)["reports/monitor.html"]
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_the_last_good_run_is_the_one_that_the_lock_names(scratch, monkeypatch, moved):
+    """After DVC removed the outs: from its cache, wherever that lies; metrics and plots it does not have, from git."""
+    monkeypatch.setattr(tables, "ROOT", scratch.root)
+    assert run.earlier("audit") == {}
+    outs = []
+    cache = scratch.root / ("elsewhere" if moved else ".dvc/cache")
+    if moved:
+        scratch("dvc", "cache", "dir", "elsewhere")
+    for name in ("reports/audit.html", "metrics/audit.json"):
+        key = hashlib.md5(name.encode()).hexdigest()
+        outs.append({"path": name, "hash": "md5", "md5": key})
+        (cache / "files" / "md5" / key[:2]).mkdir(parents=True)
+        (cache / "files" / "md5" / key[:2] / key[2:]).write_text(f"cached {name}", "utf-8")
+    outs.append({"path": "plots/audit.csv", "hash": "md5", "md5": "0" * 32})
+    (scratch.root / "dvc.lock").write_text(yaml.safe_dump({"stages": {"audit": {"outs": outs}}}), "utf-8")
+    (scratch.root / "plots").mkdir()
+    (scratch.root / "plots" / "audit.csv").write_text("committed", "utf-8")
+    for command in (
+        ["init", "-q"],
+        ["add", "plots"],
+        ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "x"],
+    ):
+        scratch("git", *command)
+    (scratch.root / "plots" / "audit.csv").unlink()
+    assert run.earlier("audit") == {
+        "reports/audit.html": b"cached reports/audit.html", "metrics/audit.json": b"cached metrics/audit.json",
+        "plots/audit.csv": b"committed",
+    }  # fmt: skip
+    (scratch.root / "dvc.lock").write_text("", "utf-8")  # as a full disk leaves it
+    assert run.earlier("audit") == {"plots/audit.csv": b"committed"}
 
 
 def test_the_environment_is_an_allow_list(monkeypatch, tmp_path):
