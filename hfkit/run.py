@@ -20,7 +20,7 @@ from typing import NoReturn
 import nbformat
 import yaml
 
-from hfkit.shared import params, tables
+from hfkit.shared import params, rooms, tables
 from hfkit.shared.errors import HfkitError, ParamError, StageError
 
 KEPT = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT", "TERM", "LD_LIBRARY_PATH")
@@ -61,7 +61,7 @@ def execute(notebook: nbformat.NotebookNode, values: dict[str, object], room: st
     from papermill.exceptions import PapermillExecutionError
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    step = f"stage {tables.ROOMS.index(room) + 1} of {len(tables.ROOMS)}: {room}"
+    step = f"stage {rooms.NAMES.index(room) + 1} of {len(rooms.NAMES)}: {room}"
     with tempfile.TemporaryDirectory(dir=tables.ROOT / "build") as folder:
         out = Path(folder) / "executed.ipynb"
         try:
@@ -184,14 +184,14 @@ def _put(name: str, content: bytes) -> None:
     tables.atomic(tables.ROOT / name, lambda p: p.write_bytes(content))
 
 
-def run(room: str) -> None:
+def run_stage(room: str) -> None:
     """Run one room as a stage. Raises HfkitError with the message to print; leaves a page in every case."""
     from hfkit import page
 
     source = tables.ROOT / "notebooks" / f"{room}.ipynb"
-    if room not in tables.ROOMS or not source.is_file():
+    if room not in rooms.NAMES or not source.is_file():
         raise StageError(
-            expected=f"a room: {', '.join(tables.ROOMS)}", found=room, where="hfkit.run", todo="name one of them",
+            expected=f"a room: {', '.join(rooms.NAMES)}", found=room, where="hfkit.run", todo="name one of them",
         )  # fmt: skip
     build = tables.ROOT / "build"
     (build / "failed" / f"{room}.html").unlink(missing_ok=True)
@@ -227,7 +227,7 @@ def main(argv: list[str]) -> int:
     warnings.filterwarnings("ignore", category=UserWarning, module="papermill")
     started = time.monotonic()
     try:
-        run(room)
+        run_stage(room)
     except HfkitError as e:
         print(e, file=sys.stderr)
         return 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import nbformat
 import pytest
 import yaml
+from conftest import ROOT
 
 from hfkit.shared import params
 from hfkit.shared.errors import ParamError
@@ -48,10 +50,42 @@ def test_each_misfit_is_named(change, message):
         params.check({**GOOD, **change}, params.signature(CELL), room="r")
 
 
-def test_a_missing_parameter_is_named():
+def test_a_missing_parameter_takes_its_default():
     values = {k: v for k, v in GOOD.items() if k != "share"}
-    with pytest.raises(ParamError, match=r"share .float: share"):
-        params.check(values, params.signature(CELL), room="r")
+    assert params.check(values, params.signature(CELL), room="r") == {**GOOD, "share": 0.5}
+    defaults = {p.name: p.default for p in params.signature(CELL)}
+    assert params.check({}, params.signature(CELL), room="r") == defaults
+
+
+def test_a_missing_or_empty_section_is_all_defaults(tmp_path, monkeypatch):
+    monkeypatch.setattr(params.tables, "ROOT", tmp_path)
+    (tmp_path / "params.yaml").write_text("audit:\nclean: {a: 1}\n", "utf-8")
+    assert (params.section("audit"), params.section("route"), params.section("clean")) == ({}, {}, {"a": 1})
+    (tmp_path / "params.yaml").write_text("audit: 7", "utf-8")
+    with pytest.raises(ParamError, match=r"a section `audit:`"):
+        params.section("audit")
+
+
+@pytest.mark.parametrize(("room", "name"), sorted(params.SUCCESSORS))
+def test_a_parameter_that_is_gone_names_its_successor(room, name):
+    with pytest.raises(ParamError, match="renamed or removed") as caught:
+        params.check({name: 1, "n": 2}, params.signature(CELL), room=room)
+    assert f"instead of {name} write {params.SUCCESSORS[room, name]}" in caught.value.todo
+
+
+def test_all_parameters_that_are_gone_are_named_at_once():
+    with pytest.raises(ParamError, match="min_group, suppress_below, round_to, renamed or removed"):
+        params.check({"min_group": 10, "suppress_below": 10, "round_to": 5}, params.signature(CELL), room="fairness")
+
+
+def test_no_successor_is_needed_for_a_parameter_that_exists():
+    for room, name in params.SUCCESSORS:
+        cell = next(c for c in nbformat.read(ROOT / "notebooks" / f"{room}.ipynb", as_version=4).cells
+                    if "parameters" in c.metadata.get("tags", []))  # fmt: skip
+        declared = {p.name: p.type for p in params.signature(cell.source)}
+        assert name not in declared
+        successor = params.SUCCESSORS[room, name].split(":")[0]
+        assert successor == "nothing" or successor in declared
 
 
 @pytest.mark.parametrize("line", ["n = 3", "n: int", "n: complex = 3", "import os", "n: int = f()"])

@@ -15,7 +15,7 @@ import yaml
 from nbclient.exceptions import DeadKernelError
 
 from hfkit import run
-from hfkit.shared import params, schema, tables
+from hfkit.shared import measures, params, schema, tables
 from hfkit.shared.errors import BadValue, MissingColumn
 
 pytestmark = pytest.mark.loop
@@ -126,7 +126,7 @@ def files(scratch):
 def stops(room="monitor"):
     """The message with which the door ends a run that must fail."""
     with pytest.raises(SystemExit) as stopped:
-        run.run(room)
+        run.run_stage(room)
     return str(stopped.value)
 
 
@@ -191,10 +191,10 @@ def test_a_run_that_succeeds_takes_its_mark_from_the_front_page(stood, monkeypat
     stops()
     marked = files(stood)["reports/index.html"]
     monkeypatch.setattr(run, "execute", lambda notebook, values, room: notebook)
-    run.run("calibration")
+    run.run_stage("calibration")
     assert files(stood)["reports/index.html"] == marked  # not its mark
     monkeypatch.setattr(params, "check", lambda values, declared, room: {})
-    run.run("monitor")
+    run.run_stage("monitor")
     assert files(stood)["reports/index.html"] == STOOD["reports/index.html"]
     assert "of an earlier run" not in files(stood)["reports/monitor.html"]
 
@@ -255,7 +255,7 @@ def test_write_refuses_a_table_that_is_not_as_agreed():
     with pytest.raises(MissingColumn, match="column measure"):
         tables.write("report", evidence=pd.DataFrame({"value": [1.0]}))
     row = {"measure": "m", "component": "c", "group": "g", "n": 1, "better": "none", "verdict": "sure", "note": ""}
-    with pytest.raises(BadValue, match="cannot tell"):
+    with pytest.raises(BadValue, match="inconclusive"):
         tables.write("report", evidence=pd.DataFrame([row]))
 
 
@@ -265,9 +265,10 @@ def test_types_survive_the_disk_where_a_column_is_missing_throughout(table, rows
     """What one room wrote is what the next one reads: text stays text, with every optional column missing."""
     monkeypatch.setattr(tables, "ROOT", tmp_path)
     monkeypatch.setenv("HFKIT_STAGE", "clean")
-    some = {"str": "a", "float": 1.0, "int": 1, "bool": True, "time": "2026-01-01"}
+    monkeypatch.setitem(measures.NAMES, "clean", ("a",))
+    value = {"str": "a", "float": 1.0, "int": 1, "bool": True, "time": "2026-01-01"}
     frame = pd.DataFrame({
-        c.name: [f"{c.name}{i}" if c.name in table.key and c.type == "str" else (c.values or (some[c.type],))[0]
+        c.name: [f"{c.name}{i}" if c.name in table.key and c.type == "str" else (c.values or (value[c.type],))[0]
                  for i in range(rows)]
         for c in table.columns if c.required
     })  # fmt: skip

@@ -29,47 +29,18 @@ def ends(draws, units=10):
     return stats.percentile_interval(draws, units=units)
 
 
+def shares(y, score):
+    value, of_rows = stats.auc_shares(y, score)
+    return [value, *of_rows]
+
+
 def drawn(counts):
     return stats.resample_counts(counts, rng=rng(), n_boot=2).tolist()
 
 
 POINT = "a sample without spread: Student's and percentile intervals are that point by definition"
-END = "the end of the scale is the exact bound where nobody, or everybody, is counted"
+EVEN = "no row is placed better or worse than the mean"
 CASES = [  # measure, kind, what it says, what is expected, why that is no accident (needed where a number is said)
-    ("wilson", "empty", lambda: stats.wilson([], []), ([], []), ""),
-    ("wilson", "one", lambda: stats.wilson(1, 1), (0.20654931, 1.0), END),
-    ("wilson", "one class", lambda: stats.wilson(0, 10), (0.0, 0.27753279), END),
-    ("wilson", "ties", lambda: stats.wilson([5, 5], [10, 10]), ([0.23659309] * 2, [0.76340691] * 2), "alike, so equal"),
-    ("wilson", "missing", lambda: stats.wilson([NAN, 1, 0], [9, NAN, NAN]), ([NAN] * 3, [NAN] * 3), ""),
-    ("wilson", "perfect", lambda: stats.wilson(10, 10), (0.72246741, 1.0), END),
-    ("wilson", "no weight", lambda: stats.wilson([0, 3], 0), ([NAN] * 2, [NAN] * 2), ""),
-    ("exact", "empty", lambda: stats.exact([], []), ([], []), ""),
-    ("exact", "one", lambda: stats.exact(1, 1), (0.025, 1.0), END),
-    ("exact", "one class", lambda: stats.exact(0, 10), (0.0, 0.3084971), END),
-    ("exact", "ties", lambda: stats.exact([5, 5], [10, 10]), ([0.18708603] * 2, [0.81291397] * 2), "alike, so equal"),
-    ("exact", "missing", lambda: stats.exact([NAN, 1, 0], [9, NAN, NAN]), ([NAN] * 3, [NAN] * 3), ""),
-    ("exact", "perfect", lambda: stats.exact(10, 10), (0.6915029, 1.0), END),
-    ("exact", "no weight", lambda: stats.exact([0, 3], 0), ([NAN] * 2, [NAN] * 2), ""),
-    ("newcombe", "empty", lambda: stats.newcombe([], [], [], []), ([], [], []), ""),
-    ("newcombe", "one", lambda: stats.newcombe(1, 1, 0, 1), (1.0, -0.12211, 1.0), "1 - 0; it may be less than 0"),
-    ("newcombe", "one class", lambda: stats.newcombe(0, 10, 0, 10), (0.0, -0.27753279, 0.27753279), "0 - 0, unsure"),
-    ("newcombe", "ties", lambda: stats.newcombe(5, 10, 5, 10), (0.0, -0.37251, 0.37251), "equal rates, unsure"),
-    ("newcombe", "missing", lambda: stats.newcombe(NAN, 10, 5, [10, NAN]), ([NAN] * 2, [NAN] * 2, [NAN] * 2), ""),
-    ("newcombe", "perfect", lambda: stats.newcombe(10, 10, 0, 10), (1.0, 0.60751, 1.0), END),
-    ("newcombe", "no weight", lambda: stats.newcombe(0, 0, 5, 10), (NAN, NAN, NAN), ""),
-    ("mover", "empty", lambda: stats.mover(([],) * 3, ([],) * 3), ([], [], []), ""),
-    ("mover", "one", lambda: stats.mover((1.0, NAN, NAN), (0.0, NAN, NAN)), (1.0, NAN, NAN), "1 - 0; no bounds"),
-    ("mover", "ties", lambda: stats.mover((0.5, 0.4, 0.6), (0.5, 0.4, 0.6), 1), (0.0, 0.0, 0.0), "one and the same"),
-    ("mover", "missing", lambda: stats.mover((NAN, 0.1, 0.2), (0.5, 0.4, 0.6)), (NAN, NAN, NAN), ""),
-    ("mover", "missing", lambda: stats.mover((1, 0, 1), (0, 0, 1), NAN), (1, NAN, NAN), "1 - 0 needs no correlation"),
-    ("mover", "constant", lambda: stats.mover((1, 1, 1), (0, 0, 0)), (1, 1, 1), "two points apart by 1"),
-    ("mean_interval", "empty", lambda: stats.mean_interval([]), (NAN, NAN, NAN), ""),
-    ("mean_interval", "empty", lambda: stats.mean_interval([], cluster=[]), (NAN, NAN, NAN), ""),
-    ("mean_interval", "one", lambda: stats.mean_interval([3.0]), (3.0, NAN, NAN), "one value is its mean; no bounds"),
-    ("mean_interval", "one class", lambda: stats.mean_interval([1, 2], ["a", "a"]), (1.5, NAN, NAN), "one cluster"),
-    ("mean_interval", "ties", lambda: stats.mean_interval([0, 0, 1, 1]), (0.5, -0.41869, 1.41869), "by hand: t 3.1824"),
-    ("mean_interval", "missing", lambda: stats.mean_interval([1.0, NAN]), (NAN, NAN, NAN), ""),
-    ("mean_interval", "constant", lambda: stats.mean_interval([0.0] * 4), (0.0, 0.0, 0.0), POINT),
     ("bootstrap", "empty", lambda: boot([]), (NAN, NAN, NAN), ""),
     ("bootstrap", "empty", lambda: boot([], cluster=[]), (NAN, NAN, NAN), ""),
     ("bootstrap", "one", lambda: boot([3.0]), (3.0, NAN, NAN), "one value is its mean; no bounds"),
@@ -110,6 +81,15 @@ CASES = [  # measure, kind, what it says, what is expected, why that is no accid
     ("auc_interval", "missing", lambda: stats.auc_interval([NAN, 1], [0.1, 0.2]), (NAN, NAN, NAN), ""),
     ("auc_interval", "constant", lambda: stats.auc_interval([0, 1, 1], [0.3] * 3), (0.5, NAN, NAN), "all pairs tied"),
     ("auc_interval", "perfect", lambda: stats.auc_interval([0, 0, 1, 1], FIVE[:4]), (1.0, NAN, NAN), "all in order"),
+    ("auc_shares", "empty", lambda: shares([], []), [NAN], ""),
+    ("auc_shares", "one", lambda: shares([1], [0.5]), [NAN, 0], "an undefined AUC has no error to share out"),
+    ("auc_shares", "one class", lambda: shares([0, 0], [0.1, 0.2]), [NAN, 0, 0], "as above"),
+    ("auc_shares", "ties", lambda: shares([0, 1, 0, 1], [1, 1, 2, 2]), [0.5, 0.125, -0.125, -0.125, 0.125],
+     "by hand: a placement of 3/4 or 1/4 less 1/2, over two rows"),
+    ("auc_shares", "missing", lambda: shares([0, 1], [0.1, NAN]), [NAN, 0, 0], "an undefined AUC has no error"),
+    ("auc_shares", "missing", lambda: shares([NAN, 1], [0.1, 0.2]), [NAN, 0, 0], "as above"),
+    ("auc_shares", "constant", lambda: shares([0, 1, 1], [0.3] * 3), [0.5, 0, 0, 0], EVEN),
+    ("auc_shares", "perfect", lambda: shares([0, 0, 1], [0.1, 0.2, 0.3]), [1.0, 0, 0, 0], EVEN),
     ("log_loss", "empty", lambda: stats.log_loss([], []), NAN, ""),
     ("log_loss", "one", lambda: stats.log_loss([1], [0.0]), -math.log(1e-6), "clipped at 1e-6: dear, but finite"),
     ("log_loss", "one class", lambda: stats.log_loss([1, 1], [0.5, 0.5]), math.log(2), "one class has a loss too"),
@@ -137,18 +117,15 @@ CASES = [  # measure, kind, what it says, what is expected, why that is no accid
     ("benjamini_hochberg", "perfect", lambda: stats.benjamini_hochberg([0.0, 1.0]), [0.0, 1.0], "p = 0 stands anyway"),
 ]  # fmt: skip
 
-COUNTS, UNWEIGHTED, NO_CLASS = "k out of n are two numbers", "takes no weights", "takes no classes"
+UNWEIGHTED, NO_CLASS = "takes no weights", "takes no classes"
 CANNOT_BE = {
-    ("wilson", "constant"): COUNTS, ("exact", "constant"): COUNTS, ("newcombe", "constant"): COUNTS,
-    ("mover", "one class"): NO_CLASS, ("mover", "perfect"): "estimates of anything",
-    ("mover", "no weight"): UNWEIGHTED,
-    ("mean_interval", "perfect"): "a mean of anything", ("mean_interval", "no weight"): UNWEIGHTED,
     ("bootstrap", "perfect"): "a statistic of anything", ("bootstrap", "no weight"): UNWEIGHTED,
     ("percentile_interval", "one class"): NO_CLASS, ("percentile_interval", "perfect"): "replicates of anything",
     ("percentile_interval", "no weight"): UNWEIGHTED,
     ("resample_counts", "ties"): "cells have no order", ("resample_counts", "perfect"): "cells have no score",
     ("resample_counts", "missing"): "whole numbers: a count that is missing cannot be written in one",
     ("resample_counts", "no weight"): UNWEIGHTED, ("auc_interval", "no weight"): UNWEIGHTED,
+    ("auc_shares", "no weight"): UNWEIGHTED,
     ("benjamini_hochberg", "one class"): NO_CLASS, ("benjamini_hochberg", "no weight"): UNWEIGHTED,
 }  # fmt: skip
 
@@ -178,13 +155,10 @@ def table(seed, n=257):
         "y": (g.random(n) < 0.4).astype(float), "soft": g.integers(0, 11, n) / 10, "p": g.integers(0, 40, n) / 37,
         "w": g.integers(0, 9, n) / 7, "x": np.round(g.normal(size=n), 1) / 3,
         "who": np.array([f"r{k}" for k in g.integers(0, 30, n)]),
-        "k": g.integers(0, 9, n) / 1.3, "n": g.integers(9, 20, n) / 1.3,
     }  # fmt: skip
 
 
 WHOLE = {  # of all rows, one answer
-    "mean_interval": lambda t: stats.mean_interval(t["x"]),
-    "mean_interval, clusters": lambda t: stats.mean_interval(t["x"], t["who"]),
     "bootstrap": lambda t: stats.bootstrap(np.mean, t["x"], rng=rng(), n_boot=20),
     "bootstrap, clusters": lambda t: stats.bootstrap(
         stats.brier, t["y"], t["p"], rng=rng(), n_boot=20, cluster=t["who"]),
@@ -201,11 +175,7 @@ WHOLE = {  # of all rows, one answer
     "brier, weights": lambda t: stats.brier(t["soft"], t["p"], t["w"]),
 }  # fmt: skip
 EACH = {  # of each row, an answer of its own
-    "wilson": lambda t: stats.wilson(t["k"], t["n"]),
-    "exact": lambda t: stats.exact(t["k"], t["n"]),
-    "newcombe": lambda t: stats.newcombe(t["k"], t["n"], t["k"] / 2, t["n"]),
-    "mover": lambda t: stats.mover(
-        (t["x"], t["x"] - t["w"], t["x"] + t["k"]), (t["p"], t["p"] - t["k"], t["p"] + t["w"])),
+    "auc_shares": lambda t: (stats.auc_shares(t["y"], t["p"])[1],),
     "benjamini_hochberg": lambda t: (stats.benjamini_hochberg(t["p"]),),
 }  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Learning from answers: which items belong together, who may be trained on, and a fit on soft labels.
 
-What `retrain` and `retrospective` share. Nothing here draws at random: a split is a hash of the text.
+What several rooms share. Nothing here draws at random: a split is a hash of the text.
 """
 
 from __future__ import annotations
@@ -190,8 +190,8 @@ def design(frame: pd.DataFrame, groups: pd.Series, min_people: int) -> ColumnTra
             weigh = TfidfVectorizer(ngram_range=(1, 2), token_pattern=WORD, vocabulary=words, sublinear_tf=True)
             parts.append(("text", weigh, "text"))
     if categories:
-        known = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=min_people)
-        parts.append(("categories", known, categories))
+        encoder = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=min_people)
+        parts.append(("categories", encoder, categories))
     if numbers:
         parts.append(("numbers", make_pipeline(SimpleImputer(), StandardScaler()), numbers))
     return ColumnTransformer(parts, sparse_threshold=1.0).fit(frame)

@@ -1,8 +1,8 @@
 """Parameters: params.yaml on one side, a notebook's parameters cell (its signature) on the other, checked before a run.
 
 A line of the parameters cell reads `name: type = default  # meaning, unit, [low, high]`. The type (str, int, float,
-bool, list, dict) and the range in brackets are enforced; a missing, an extra and a wrongly typed parameter are errors
-that name it.
+bool, list, dict) and the range in brackets are enforced. A missing parameter takes its default; an extra, a renamed and
+a wrongly typed one are errors that name it, and its successor.
 """
 
 from __future__ import annotations
@@ -23,6 +23,26 @@ from hfkit.shared.errors import ParamError
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "str": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": dict,
 }  # fmt: skip
+_PEOPLE = "min_people: groups of fewer people are named, not numbered"
+_CARD = "nothing: rooms are exact; rounding is for the card"
+SUCCESSORS = {  # what became of parameters that are gone: (room, name) -> what to write instead
+    ("audit", "min_raters"): _PEOPLE,
+    ("aggregate", "min_raters"): _PEOPLE,
+    ("prioritize", "budget_rows"): "ask_items: items that people have time for; every labelled row trains",
+    ("prioritize", "explore_share"): "ask_items: items that people have time for",
+    ("retrain", "margin"): "min_saving: points per 1,000 served; better means cheaper",
+    ("retrain", "n_boot"): "nothing: its intervals are computed, not drawn",
+    ("fairness", "min_group"): _PEOPLE,
+    ("fairness", "suppress_below"): _PEOPLE,
+    ("fairness", "round_to"): _CARD,
+    ("fairness", "intersections"): "crossings",
+    ("fairness", "slice_fdr"): "fdr: one rate for all leads, slices included",
+    ("calibration", "min_rows"): _PEOPLE,
+    ("calibration", "min_raters"): _PEOPLE,
+    ("calibration", "suppress_below"): _PEOPLE,
+    ("calibration", "round_to"): _CARD,
+    ("calibration", "intersections"): "crossings",
+}
 _RANGE = re.compile(r"\[\s*(-?[\d.]+|-?inf)\s*,\s*(-?[\d.]+|-?inf)\s*\]")
 
 
@@ -53,14 +73,14 @@ def load(file: Path | None = None) -> dict[str, Any]:
 
 
 def section(room: str) -> dict[str, Any]:
-    """The section of one room in params.yaml. Raises ParamError where there is none."""
-    content = load()
-    if not isinstance(content.get(room), dict):
+    """The section of one room in params.yaml; where it is missing or empty, every parameter takes its default."""
+    values = load().get(room)
+    if values is not None and not isinstance(values, dict):
         raise ParamError(
-            expected=f"a section `{room}:`", found=", ".join(map(str, content)), where="params.yaml",
-            todo=f"add `{room}:` with the parameters of notebooks/{room}.ipynb",
+            expected=f"a section `{room}:` with parameters", found=type(values).__name__, where="params.yaml",
+            todo=f"write the parameters of notebooks/{room}.ipynb below it, or `{room}: {{}}` for its defaults",
         )  # fmt: skip
-    return dict(content[room])
+    return dict(values or {})
 
 
 def signature(source: str, where: str = "parameters cell") -> list[Parameter]:
@@ -70,7 +90,7 @@ def signature(source: str, where: str = "parameters cell") -> list[Parameter]:
     [Parameter(name='n', type='int', default=3, meaning='people, count, [1, inf]', low=1.0, high=inf)]
     """
     lines = source.splitlines()
-    found = []
+    cell = []
     for node in ast.parse(source).body:
         ok = isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None
         if not ok or not isinstance(node, ast.AnnAssign) or ast.unparse(node.annotation) not in _TYPES:
@@ -82,32 +102,38 @@ def signature(source: str, where: str = "parameters cell") -> list[Parameter]:
         bounds = _RANGE.search(comment)
         low, high = (float(bounds[1]), float(bounds[2])) if bounds else (-math.inf, math.inf)
         default = ast.literal_eval(node.value) if node.value is not None else None
-        found.append(Parameter(ast.unparse(node.target), ast.unparse(node.annotation), default, comment, low, high))
-    return found
+        cell.append(Parameter(ast.unparse(node.target), ast.unparse(node.annotation), default, comment, low, high))
+    return cell
 
 
 def check(values: dict[str, Any], declared: list[Parameter], *, room: str) -> dict[str, Any]:
-    """The values of params.yaml, if they fit the signature: same names, right types, in range, plain data only.
+    """The values of params.yaml, if they fit the signature: known names, right types, in range, plain data only.
 
-    An int is accepted where a float is declared; a bool is never a number. Raises ParamError naming the parameter.
+    A missing one takes its default. An int is accepted where a float is declared; a bool is never a number. Raises
+    ParamError naming the parameter, and for one that is gone what to write instead.
     """
     where = f"params.yaml: {room}"
-    known = {p.name: p for p in declared}
+    names = {p.name: p for p in declared}
+    gone = {
+        name: SUCCESSORS[room, name] for name in map(str, values) if name not in names and (room, name) in SUCCESSORS
+    }
+    if gone:
+        raise ParamError(
+            expected=f"parameters {', '.join(names)}", found=f"{', '.join(gone)}, renamed or removed", where=where,
+            todo="; ".join(f"instead of {name} write {successor}" for name, successor in gone.items()),
+        )  # fmt: skip
     for name in values:
-        if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
+        if name not in names:
+            near = difflib.get_close_matches(str(name), names, n=1)
             raise ParamError(
-                expected=f"parameters {', '.join(known)}", found=f"unknown parameter {name}", where=where,
+                expected=f"parameters {', '.join(names)}", found=f"unknown parameter {name}", where=where,
                 todo=f"did you mean {near[0]}?" if near else "remove it, or add it to the notebook's parameters cell",
             )  # fmt: skip
     for p in declared:
-        if p.name not in values:
-            raise ParamError(
-                expected=f"{p.name} ({p.type}: {p.meaning})", found="no such parameter", where=where,
-                todo=f"add `{p.name}: {p.default}`",
-            )  # fmt: skip
-        _fits(values[p.name], p, f"{where}.{p.name}")
-    return {p.name: float(values[p.name]) if p.type == "float" else values[p.name] for p in declared}
+        if p.name in values:
+            _fits(values[p.name], p, f"{where}.{p.name}")
+    given = {p.name: values.get(p.name, p.default) for p in declared}
+    return {p.name: float(given[p.name]) if p.type == "float" else given[p.name] for p in declared}
 
 
 def _fits(value: Any, p: Parameter, where: str) -> None:

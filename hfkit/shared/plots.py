@@ -16,8 +16,8 @@ from matplotlib.patches import Rectangle
 
 matplotlib.rcParams["text.parse_math"] = False  # of all figures: labels are also made later, while drawing
 BLUE, ORANGE, GREY, GREEN, RED = "#0072B2", "#D55E00", "#767676", "#009E73", "#B00020"
-PALE = {"fail": 0.35, "cannot tell": 0.15, "pass": 0.3, "info": 0.06}  # how strongly a cell of a grid is coloured
-VERDICT = {"pass": GREEN, "fail": RED, "cannot tell": GREY, "info": BLUE}
+PALE = {"fail": 0.35, "inconclusive": 0.15, "pass": 0.3, "info": 0.06}  # how strongly a cell of a grid is coloured
+VERDICT = {"pass": GREEN, "fail": RED, "inconclusive": GREY, "info": BLUE}
 
 
 def canvas(width: float = 7.0, height: float = 3.2) -> tuple[Figure, Axes]:
@@ -55,7 +55,7 @@ def intervals(frame: pd.DataFrame, label: str, xlabel: str, reference: float | N
 def grid(frame: pd.DataFrame) -> Figure:
     """Groups down, measures across: the value in each cell, its verdict as colour and sign; many groups at a glance.
 
-    Columns: row, column, value, verdict; order of first appearance. Signs: x fail, ? cannot tell, none pass or info. A
+    Columns: row, column, value, verdict; order of first appearance. Signs: x fail, ? inconclusive, none pass or info. A
     missing value is an empty cell with its sign.
     """
     rows, columns = list(dict.fromkeys(frame["row"])), list(dict.fromkeys(frame["column"]))
@@ -64,10 +64,10 @@ def grid(frame: pd.DataFrame) -> Figure:
         y, x = rows.index(r.row), columns.index(r.column)
         colour = VERDICT.get(r.verdict, BLUE)
         ax.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=colour, alpha=PALE.get(r.verdict, 0.0)))
-        sign = {"fail": "x ", "cannot tell": "? "}.get(r.verdict, "")
-        said = sign + ("" if np.isnan(r.value) else f"{r.value:.2f}")
+        sign = {"fail": "x ", "inconclusive": "? "}.get(r.verdict, "")
+        caption = sign + ("" if np.isnan(r.value) else f"{r.value:.2f}")
         heavy = "bold" if r.verdict == "fail" else "normal"
-        ax.text(x, y, said, ha="center", va="center", fontsize=8, color="#222222", fontweight=heavy)
+        ax.text(x, y, caption, ha="center", va="center", fontsize=8, color="#222222", fontweight=heavy)
     ax.set_xlim(-0.5, max(len(columns), 1) - 0.5)
     ax.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     ax.set_yticks(np.arange(len(rows)), [str(v)[:48] for v in rows], fontsize=8)
@@ -148,7 +148,7 @@ def reliability(frame: pd.DataFrame, models: tuple[str, ...] = ("baseline", "can
 def reliability_groups(frame: pd.DataFrame, columns: int = 3) -> Figure:
     """What was said against what happened for single groups, one panel a `where`, with everyone's curve in grey.
 
-    Columns where, model ("group" or "everyone"), mean_score, event_rate, low, high. A bin whose rate is not shown has
+    Columns where, model ("group" or "everyone"), mean_score, event_rate, low, high. A bin without a rate has
     its bounds only; panels stand in the order of the rows.
     """
     names = list(dict.fromkeys(frame["where"])) or ["no group can be shown"]

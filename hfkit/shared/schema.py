@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from hfkit.shared.shape import Column, Table, cohorts, shape
+from hfkit.shared.table_shape import Column, Table, cohorts, restored, shape
 
-__all__ = ["TABLES", "Column", "Table", "cohorts", "shape"]
+__all__ = ["TABLES", "Column", "Table", "cohorts", "restored", "shape"]
 
 NOT_STATED = "not stated"
-VERDICTS = ("pass", "fail", "cannot tell", "info")
+INCONCLUSIVE = "inconclusive"
+VERDICTS = ("pass", "fail", INCONCLUSIVE, "info")
 BETTER = ("higher", "lower", "target", "none")
 
 
@@ -31,6 +32,7 @@ ITEMS = Table(
     (
         _c("item_id", "str", "identifies the item", required=True),
         _c("component", "str", "the part of the product that made it", required=True),
+        _c("unit_id", "str", "the person or session served, pseudonym; missing = every item stands for itself"),
         _c("served_at", "time", "when it was served, UTC"),
         _c("text", "str", "what the model saw or said, personal data masked"),
         _c("score", "float", "the model's probability of the component's event", low=0, high=1),
@@ -170,7 +172,7 @@ LABELS = Table(
         _c("p", "float", "estimated probability that the event holds", required=True, low=0, high=1),
         _c("low", "float", "lower bound of p, 95 %", required=True, low=0, high=1),
         _c("high", "float", "upper bound of p, 95 %", required=True, low=0, high=1),
-        _c("label", "int", "1 where p is above one half", required=True, low=0, high=1),
+        _c("label", "int", "1 where p is above .5; a tie is 0, and no rate counts it", required=True, low=0, high=1),
         _c("n_answers", "int", "answers behind it", required=True, low=1),
         _c("disagreement", "float", "entropy of the answers, 0 agree, 1 split in half", required=True, low=0, high=1),
     ),
@@ -184,12 +186,13 @@ JUDGEMENTS = Table(
         _c("feedback_id", "str", "the answer", required=True),
         _c("item_id", "str", "the item", required=True),
         _c("component", "str", "the component", required=True),
+        _c("unit_id", "str", "the person or session served; missing = every item stands for itself"),
         _c("rater_id", "str", "who judged; missing = anonymous"),
         _c("channel", "str", "how it arrived", required=True),
         _c("created_at", "time", "when it was given, UTC"),
         _c("label", "int", "1 event, 0 no event, by this rater", required=True, low=0, high=1),
         _c("weight", "float", "how much it counts; 0 = a flagged rater", required=True, low=0),
-        _c("score", "float", "the serving model's score", low=0, high=1),
+        _c("score", "float", "the logged score; missing = none", low=0, high=1),
     ),
     families=("served.", "rater."),
     key=("feedback_id",),
@@ -219,13 +222,13 @@ ISSUES = Table(
         _c("n_feedback", "int", "pieces of feedback", required=True, low=0),
         _c("n_items", "int", "items behind it", required=True, low=0),
         _c("n_raters", "int", "people behind it", required=True, low=0),
-        _c("benefit", "float", "expected cost saved per 1,000 served items; missing = cannot tell", unit="points"),
+        _c("benefit", "float", "expected cost saved per 1,000 served items; missing = inconclusive", unit="points"),
         _c("low", "float", "lower bound of benefit", unit="points"),
         _c("high", "float", "upper bound of benefit", unit="points"),
         _c("effort_days", "float", "person-days to fix", required=True, low=0, unit="days"),
         _c("risk", "float", "probability that training on it makes the model worse", low=0, high=1),
-        _c("value_per_day", "float", "benefit, less risk, per day of effort; missing = cannot tell"),
-        _c("verdict", "str", "what to do", required=True, values=("train", "fix", "exclude", "cannot tell")),
+        _c("value_per_day", "float", "benefit, less risk, per day of effort; missing = inconclusive"),
+        _c("verdict", "str", "what to do", required=True, values=("train", "fix", "exclude", "inconclusive")),
         _c("note", "str", "why", required=True),
     ),
     key=("issue_id",),
@@ -238,13 +241,7 @@ ROWS = Table(
         _c("item_id", "str", "the item", required=True),
         _c("component", "str", "the component", required=True),
         _c("issue_id", "str", "the issue it belongs to; missing = none"),
-        _c(
-            "use",
-            "str",
-            "train on it now, ask about it next, or leave it out",
-            required=True,
-            values=("exploit", "explore", "exclude"),
-        ),
+        _c("use", "str", "train on it now, or leave it out", required=True, values=("exploit", "exclude")),
         _c("priority", "float", "higher first, within its use", required=True),
         _c("weight", "float", "training weight", required=True, low=0),
     ),
@@ -257,18 +254,14 @@ PREDICTIONS = Table(
     (
         _c("item_id", "str", "the item", required=True),
         _c("component", "str", "the component", required=True),
-        _c(
-            "split",
-            "str",
-            "test rows were never seen by the candidate; calibrate rows only by its last step",
-            required=True,
-            values=("train", "calibrate", "test"),
-        ),
-        _c("baseline", "float", "the serving model's score; missing = none was logged", low=0, high=1),
+        _c("split", "str", "the candidate never saw test rows, and calibrate rows only in its last step",
+           required=True, values=("train", "calibrate", "test")),
+        _c("baseline", "float", "the score in use; where a component has none, its base rate", low=0, high=1),
+        _c("recalibrated", "float", "the baseline, recalibrated on the calibrate rows", low=0, high=1),
         _c("candidate", "float", "the retrained model's score", required=True, low=0, high=1),
     ),
     key=("item_id", "component"),
-)
+)  # fmt: skip
 
 EVIDENCE = Table(
     "evidence",
@@ -276,21 +269,30 @@ EVIDENCE = Table(
     (
         _c("measure", "str", "what was measured", required=True),
         _c("component", "str", "the component, or `all`", required=True),
-        _c("group", "str", "`all`, or a cohort group as `served.language=es` / `rater.age=60-64`", required=True),
+        _c("group", "str", "`all`, or a group as cohorts.Group writes it, `served.language=es`", required=True),
         _c("value", "float", "point estimate; missing = undefined"),
         _c("low", "float", "lower bound"),
         _c("high", "float", "upper bound"),
         _c("n", "int", "rows behind it", required=True, low=0),
         _c("better", "str", "which direction is better", required=True, values=BETTER),
-        _c("verdict", "str", "pass, fail, cannot tell; info = no target was declared", required=True, values=VERDICTS),
+        _c("verdict", "str", "pass, fail, inconclusive; info = no target was declared", required=True, values=VERDICTS),
         _c("note", "str", "why, and what would settle it", required=True),
+    ),
+)
+
+LEADS = Table(
+    "leads",
+    "one statement that gates nothing, under a declared false discovery rate",
+    (
+        *EVIDENCE.columns,
+        _c("q", "float", "how unsure its verdict is: expected share of wrong ones down to it", low=0, high=1),
     ),
 )
 
 TABLES: dict[str, Table] = {
     t.name: t
     for t in (ITEMS, FEEDBACK, RATERS, POPULATION, POLICY, REJECTS, ACCOUNTS, COMPONENTS, RATER_TRUST, LABELS,
-              JUDGEMENTS, ROUTES, ISSUES, ROWS, PREDICTIONS, EVIDENCE)
+              JUDGEMENTS, ROUTES, ISSUES, ROWS, PREDICTIONS, EVIDENCE, LEADS)
 }  # fmt: skip
 
 RAW = ("items", "feedback", "raters", "population", "policy")

@@ -45,10 +45,10 @@ def visible(text: object, limit: int = 300) -> str:
 
 
 def number(value: object) -> str:
-    """A cell as people read it: 4 significant digits, thousands separated, missing as an empty cell.
+    """A cell as people read it: counts in full, other numbers to 4 digits or, from 10,000, whole; missing is empty.
 
-    >>> number(0.123456), number(1234567), number(math.nan), number(True), number("x")
-    ('0.1235', '1,234,567', '', 'yes', 'x')
+    >>> number(0.123456), number(1234567), number(9999.7), number(math.nan), number(True), number("x")
+    ('0.1235', '1,234,567', '10,000', '', 'yes', 'x')
     """
     if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return ""
@@ -57,7 +57,7 @@ def number(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+        return f"{value:,.0f}" if abs(value) >= 9_999.5 else f"{value:.4g}"
     if isinstance(value, pd.Timestamp):
         return str(value.date())
     return visible(value)
@@ -78,6 +78,14 @@ def rooms(frame: pd.DataFrame) -> None:
         for r in frame.itertuples()
     )
     display(Shown({"text/plain": "\n".join(lines), "text/html": f"<ol>{items}</ol>"}))
+
+
+def baseline(items: pd.DataFrame) -> None:
+    """Says, for each component without any score, that its baseline is the base rate. `items` as of room clean."""
+    bare = sorted(items.groupby("component")["score"].count().loc[lambda n: n == 0].index)
+    if bare:
+        say(f"No score was logged for {', '.join(map(str, bare))}: the baseline is the base rate, the share of events "
+            "among the labels that the new model learns from.")  # fmt: skip
 
 
 def say(*sentences: str) -> None:
@@ -120,7 +128,7 @@ def _html(heads: list[str], cells: list[list[str]], caption: str, left: str, num
 
 
 def _cell(value: str, head: str, kind: str) -> str:
-    if head == "verdict" and value in ("pass", "fail", "cannot tell"):
+    if head == "verdict" and value in ("pass", "fail", "inconclusive"):
         kind = f' class="verdict {value.split()[0]}"'
     return f"<td{kind}>{_bdi(value)}</td>"
 

@@ -1,4 +1,4 @@
-"""Intervals and scores that more than one room needs. Plain numbers in and out; NaN where a number is undefined.
+"""Scores, bootstraps and adjusted p values that more than one room needs. Plain numbers in and out; NaN if undefined.
 
 Every function works on whole arrays, and the order of rows does not change a bit of the result. `level` is the
 confidence level of a two-sided interval. Nothing here draws chance by itself: a random generator is an argument.
@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaincinv, ndtr, ndtri, stdtrit
+from scipy.special import ndtr, stdtrit
+
+from hfkit.shared.cluster import effective
+from hfkit.shared.cluster import variance as variances
 
 Floats = npt.NDArray[np.float64]
 _CLIP = 1e-6  # a probability of exactly 0 or 1 costs a finite log loss
@@ -25,110 +28,6 @@ def _ordered(cluster: npt.ArrayLike | None, *arrays: npt.ArrayLike) -> tuple[npt
     codes = np.zeros(n, int) if cluster is None else np.unique(np.asarray(cluster), return_inverse=True)[1]
     order = np.lexsort([*(column for a in data for column in np.atleast_2d(a.T)), codes])
     return np.arange(n) if cluster is None else codes[order], [a[order] for a in data]
-
-
-def wilson(k: npt.ArrayLike, n: npt.ArrayLike, level: float = 0.95) -> tuple[Any, Any]:
-    """Between which rates does a share of k out of n lie? (low, high), each in 0..1 and of the shape of k and n.
-
-    k and n may be fractions (weighted or effective counts). n = 0 gives NaN. Assumes independent rows; for clustered
-    rows divide k and n by the design effect first. Wilson (1927), JASA 22:209.
-
-    >>> low, high = wilson(8, 10)
-    >>> round(float(low), 4), round(float(high), 4)
-    (0.4902, 0.9433)
-    >>> wilson([0, 3], [0, 3])[0].round(4).tolist()
-    [nan, 0.4385]
-    """
-    k, n = np.broadcast_arrays(np.asarray(k, float), np.asarray(n, float))
-    z2 = float(ndtri(0.5 + level / 2)) ** 2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        size = np.where(n > 0, n, np.nan)
-        p = k / size
-        centre = (p + z2 / (2 * size)) / (1 + z2 / size)
-        half = np.sqrt(z2) / (1 + z2 / size) * np.sqrt(np.maximum(p * (1 - p), 0) / size + z2 / (4 * size**2))
-        low, high = np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)
-    # rounding must not lift the bound at the ends of the scale
-    low, high = np.where(k == 0, 0.0, low), np.where(k == n, 1.0, high)
-    return np.where(n > 0, low, np.nan)[()], np.where(n > 0, high, np.nan)[()]
-
-
-def exact(k: npt.ArrayLike, n: npt.ArrayLike, level: npt.ArrayLike = 0.95) -> tuple[Any, Any]:
-    """Between which rates does a share of k out of n lie, with at least the stated confidence at every n and rate?
-
-    (low, high), each in 0..1. Wider than `wilson`, which falls to 83 % at n = 5. k, n (fractions allowed) and level
-    broadcast; n = 0 gives NaN. Clopper and Pearson (1934), Biometrika 26:404.
-
-    >>> low, high = exact(8, 10)
-    >>> round(float(low), 4), round(float(high), 4)
-    (0.4439, 0.9748)
-    """
-    k, n, level = np.broadcast_arrays(*(np.asarray(a, float) for a in (k, n, level)))
-    tail, none = (1 - level) / 2, ~(n > 0) | np.isnan(k)
-    low = np.where(k > 0, betaincinv(np.where(k > 0, k, 1.0), np.where(none, 1.0, n - k + 1), tail), 0.0)
-    high = np.where(k < n, betaincinv(k + 1, np.where(k < n, n - k, 1.0), 1 - tail), 1.0)
-    return np.where(none, np.nan, low)[()], np.where(none, np.nan, high)[()]
-
-
-def newcombe(
-    k1: npt.ArrayLike, n1: npt.ArrayLike, k2: npt.ArrayLike, n2: npt.ArrayLike, level: float = 0.95
-) -> tuple[Any, Any, Any]:
-    """How far apart are two independent rates? (difference k1/n1 - k2/n2, low, high), in -1..1.
-
-    The square-and-add interval on Wilson bounds (MOVER), which holds at small n where the textbook interval does not.
-    Either n = 0 gives NaN. Newcombe (1998), Statistics in Medicine 17:873, method 10.
-
-    >>> [round(float(v), 4) for v in newcombe(56, 70, 48, 80)]
-    [0.2, 0.0524, 0.3339]
-    """
-    k1, n1, k2, n2 = np.broadcast_arrays(*(np.asarray(a, float) for a in (k1, n1, k2, n2)))
-    (l1, u1), (l2, u2) = wilson(k1, n1, level), wilson(k2, n2, level)
-    p1, p2 = k1 / np.where(n1 > 0, n1, np.nan), k2 / np.where(n2 > 0, n2, np.nan)
-    return mover((p1, l1, u1), (p2, l2, u2))
-
-
-def mover(
-    first: tuple[Any, Any, Any], second: tuple[Any, Any, Any], correlation: npt.ArrayLike = 0.0
-) -> tuple[Any, Any, Any]:
-    """How far apart are two estimates, each (value, low, high) with bounds of its own? (difference, low, high).
-
-    `correlation` is that between the two estimates, 0 for independent ones. NaN in, NaN out. Zou and Donner (2008),
-    Statistics in Medicine 27:1693.
-
-    >>> [round(float(v), 3) for v in mover((0.8, 0.7, 0.9), (0.5, 0.4, 0.6))]
-    [0.3, 0.159, 0.441]
-    """
-    p1, l1, u1 = (np.asarray(a, float) for a in first)
-    p2, l2, u2 = (np.asarray(a, float) for a in second)
-    r2 = 2 * np.asarray(correlation, float)
-    difference = p1 - p2
-    down, up = (p1 - l1, u2 - p2), (u1 - p1, p2 - l2)
-    low = difference - np.sqrt(np.maximum(down[0] ** 2 - r2 * down[0] * down[1] + down[1] ** 2, 0))
-    high = difference + np.sqrt(np.maximum(up[0] ** 2 - r2 * up[0] * up[1] + up[1] ** 2, 0))
-    return difference[()], low[()], high[()]
-
-
-def mean_interval(
-    x: npt.ArrayLike, cluster: npt.ArrayLike | None = None, level: float = 0.95
-) -> tuple[float, float, float]:
-    """What is the mean, and between which bounds? (mean, low, high), a Student t interval.
-
-    `cluster` (codes or names, one per value) makes the bounds hold when values of one cluster go together: the spread
-    is that of the clusters' sums of residuals, with clusters - 1 degrees of freedom. One value or one cluster: the
-    bounds are NaN. Nothing, or any missing value: all NaN. Liang and Zeger (1986), Biometrika 73:13.
-
-    >>> [round(v, 4) for v in mean_interval([1.0, 2.0, 3.0, 4.0])]
-    [2.5, 0.4457, 4.5543]
-    """
-    x = np.asarray(x, float)
-    if x.size == 0 or np.isnan(x).any():
-        return math.nan, math.nan, math.nan
-    codes, (x,) = _ordered(cluster, x)
-    mean, groups = float(x.mean()), int(codes[-1]) + 1
-    sums = np.bincount(codes, weights=x - mean)
-    if groups < 2:
-        return mean, math.nan, math.nan
-    half = float(stdtrit(groups - 1, 0.5 + level / 2) * np.sqrt(groups / (groups - 1) * np.sum(sums**2)) / x.size)
-    return mean, mean - half, mean + half
 
 
 def bootstrap(
@@ -238,22 +137,37 @@ def auc_interval(
     >>> [round(v, 3) for v in auc_interval([0, 0, 1, 1, 0, 1], [0.1, 0.4, 0.35, 0.8, 0.2, 0.3])]
     [0.778, 0.207, 1.0]
     """
-    value = auc(y, score)
+    codes, (event, score) = _ordered(cluster, np.asarray(y, float), np.asarray(score, float))
+    value, shares = auc_shares(event, score)
+    variance = float(variances(shares, codes)[0]) if len(codes) else math.nan
+    if not variance > 0:
+        return value, math.nan, math.nan
+    half = float(stdtrit(effective(np.ones(len(codes)), codes) - 1, 0.5 + level / 2)) * math.sqrt(variance)
+    return value, max(value - half, 0.0), min(value + half, 1.0)
+
+
+def auc_shares(event: npt.ArrayLike, score: npt.ArrayLike) -> tuple[float, Floats]:
+    """The AUC, and what each row adds to its error: how it is placed among the other class, less the mean.
+
+    For the variance of the AUC, or, of two scores of the same rows, of the difference (see cluster.variance). One class
+    only, nothing, or a missing value: NaN and zeros. DeLong et al. (1988), Biometrics 44:837.
+
+    >>> value, shares = auc_shares([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    >>> value, shares.tolist()
+    (0.75, [0.125, -0.125, -0.125, 0.125])
+    """
+    event, score = np.asarray(event, float), np.asarray(score, float)
+    shares = np.zeros(len(score))
+    value = auc(event, score)
     if math.isnan(value):
-        return math.nan, math.nan, math.nan
-    codes, (event, score) = _ordered(cluster, np.asarray(y, float) > 0.5, np.asarray(score, float))
-    share = np.empty(len(score))
+        return math.nan, shares
+    event = event > 0.5
     for own, sign in ((event, 1.0), (~event, -1.0)):
         others = np.sort(score[~own])
         below = (np.searchsorted(others, score[own], "left") + np.searchsorted(others, score[own], "right")) / 2
         placed = below / len(others)
-        share[own] = sign * (placed - placed.mean()) / own.sum()
-    count = int(codes.max()) + 1
-    variance = float((np.bincount(codes, weights=share) ** 2).sum()) * count / max(count - 1, 1)
-    if count < 2 or variance <= 0:
-        return value, math.nan, math.nan
-    half = float(stdtrit(count - 1, 0.5 + level / 2)) * math.sqrt(variance)
-    return value, max(value - half, 0.0), min(value + half, 1.0)
+        shares[own] = sign * (placed - np.sort(placed).mean()) / own.sum()
+    return value, shares
 
 
 def log_loss(y: npt.ArrayLike, p: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> float:
@@ -293,8 +207,8 @@ def benjamini_hochberg(p: npt.ArrayLike) -> Floats:
     """
     p = np.asarray(p, float)
     adjusted = np.full(p.shape, np.nan)
-    known = np.flatnonzero(~np.isnan(p))
-    order = known[np.argsort(p[known], kind="stable")]
+    finite = np.flatnonzero(~np.isnan(p))
+    order = finite[np.argsort(p[finite], kind="stable")]
     scaled = p[order] * len(order) / np.arange(1, len(order) + 1)
     adjusted[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
     return adjusted

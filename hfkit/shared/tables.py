@@ -18,15 +18,8 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from hfkit.shared import schema
-from hfkit.shared.errors import MissingFile, StageError
-
-ROOMS = (
-    "clean", "audit", "aggregate", "route", "prioritize", "retrain", "fairness", "calibration", "experiment", "monitor",
-    "decide", "retrospective", "report",
-)  # fmt: skip
-
-EVIDENCE_ROOMS = ROOMS[: ROOMS.index("decide")]  # what a decision may rest on
+from hfkit.shared import measures, rooms, schema
+from hfkit.shared.errors import BadValue, MissingFile, StageError
 
 
 def find_root(start: Path) -> Path:
@@ -43,13 +36,13 @@ ROOT = find_root(Path(os.environ.get("HFKIT_ROOT") or Path.cwd()).resolve())
 def raw(path: str) -> Path:
     """Where is a file that people wrote? `path` is relative to data/raw; leaving that folder is refused."""
     base = (ROOT / "data" / "raw").resolve()
-    found = base / path
-    if not found.resolve().is_relative_to(base):
+    resolved = base / path
+    if not resolved.resolve().is_relative_to(base):
         raise MissingFile(
             expected="a path inside data/raw", found=path, where="params.yaml: clean.sources",
             todo="copy the file into data/raw and name it relative to that folder",
         )  # fmt: skip
-    return found
+    return resolved
 
 
 def read_raw(path: str, *, max_bytes: int = 2_000_000_000) -> bytes:
@@ -113,12 +106,13 @@ def read(room: str, name: str, columns: list[str] | None = None) -> pd.DataFrame
             expected=f"data/{room}/{name}.parquet", found="no such file", where=f"room {room}",
             todo=f"run `dvc repro {room}` first",
         )  # fmt: skip
-    return pd.read_parquet(file, columns=columns)
+    frame = pd.read_parquet(file, columns=columns)
+    return schema.restored(frame, schema.TABLES[name]) if name in schema.TABLES else frame
 
 
-def read_all(name: str, rooms: tuple[str, ...] = ROOMS) -> pd.DataFrame:
+def read_all(name: str, among: tuple[str, ...] = rooms.NAMES) -> pd.DataFrame:
     """One table of several rooms under each other, with a first column `room`; rooms without it are left out."""
-    parts = [read(r, name).assign(room=r) for r in rooms if path(r, name).is_file()]
+    parts = [read(r, name).assign(room=r) for r in among if path(r, name).is_file()]
     if not parts:
         return pd.DataFrame({"room": pd.Series(dtype="str")})
     out = pd.concat(parts, ignore_index=True)
@@ -161,7 +155,7 @@ def write(room: str, **results: pd.DataFrame | Mapping[str, Any] | str | bytes) 
     `metrics` (a dict of numbers) to metrics/<room>.json; `plot` (a DataFrame) to plots/<room>.csv; `answer` (a
     sentence) to data/<room>/answer.txt; another dict to data/<room>/<name>.json; bytes to data/<room>/<name>.
     """
-    ready = {name: _ready(name, value) for name, value in results.items()}
+    ready = {name: _ready(room, name, value) for name, value in results.items()}
     if os.environ.get("HFKIT_STAGE") != room:
         for name, value in ready.items():
             rows = f" ({len(value):,} rows)" if isinstance(value, pd.DataFrame) else ""
@@ -172,11 +166,25 @@ def write(room: str, **results: pd.DataFrame | Mapping[str, Any] | str | bytes) 
         atomic(_target(room, name, value), _writer(name, value))
 
 
-def _ready(name: str, value: Any) -> Any:
-    agreed = schema.TABLES.get(name)
-    if isinstance(value, pd.DataFrame) and agreed is not None:
-        return schema.shape(value, agreed)
-    return value
+def _ready(room: str, name: str, value: Any) -> Any:
+    """A table in its agreed shape; of one that is not agreed, text columns as text, even where all of it is missing."""
+    if not isinstance(value, pd.DataFrame):
+        return value
+    if name in schema.TABLES:
+        value = schema.shape(value, schema.TABLES[name])
+        foreign = measures.undeclared(value["measure"].unique(), room) if name in ("evidence", "leads") else []
+        if foreign:
+            raise BadValue(
+                expected=f"measures that room {room} declares", found=foreign[0], where=f"data/{room}/{name}.parquet",
+                todo="declare it in hfkit/shared/measures.py, or correct its name",
+            )  # fmt: skip
+        return value
+    text = [
+        c
+        for c in value
+        if value[c].dtype == object and value[c].map(lambda v: v is None or isinstance(v, str) or v != v).all()
+    ]
+    return value.astype(dict.fromkeys(text, "str"))
 
 
 def _target(room: str, name: str, value: Any) -> Path:

@@ -60,8 +60,8 @@ def shape(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
                 expected=f"column {c.name} ({c.meaning})", found=f"columns {', '.join(map(str, frame.columns))}",
                 where=where, todo=f"map or compute {c.name}",
             )  # fmt: skip
-    known = {c.name for c in table.columns}
-    extra = [c for c in frame.columns if c not in known]
+    declared = {c.name for c in table.columns}
+    extra = [c for c in frame.columns if c not in declared]
     unknown = [c for c in extra if not c.startswith(table.families)] if table.families else extra
     if unknown:
         raise MissingColumn(
@@ -78,6 +78,27 @@ def shape(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
             "repeated rows", where=where, todo="remove the duplicates before writing",
         )  # fmt: skip
     return shaped
+
+
+def restored(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """A table as it was read back from disk, its declared columns in their declared types and every family as written.
+
+    A file does not keep the type of a column in which every value is missing; columns are neither added nor checked.
+
+    >>> one = Table("t", "a row", (Column("name", "str", "a name"),))
+    >>> restored(pd.DataFrame({"name": [float("nan")]}), one)["name"].dtype.name
+    'str'
+    """
+    types = {}
+    for name in frame.columns:
+        column = table.column(name)
+        if column is not None and (len(frame) or column.type not in ("int", "bool")):
+            whole = column.type not in ("int", "bool") or not frame[name].isna().any()
+            types[name] = _DTYPES[column.type] if whole else "float64"
+        elif table.families and name.startswith(table.families) and frame[name].isna().all():
+            types[name] = "str"
+    differing = {c: t for c, t in types.items() if str(frame[c].dtype) != t}
+    return frame.astype(differing) if differing else frame
 
 
 def _family(values: pd.Series) -> pd.Series:
