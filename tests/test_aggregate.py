@@ -50,8 +50,10 @@ def trusted(*flagged: str, others: tuple[str, ...] = ()) -> pd.DataFrame:
 RATERS = shaped("raters", rater_id=["r1", "r2", "r3"], **{"cohort.age": pd.array(["old", None, "young"], dtype="str")})
 
 
-def run(feedback: pd.DataFrame, table: pd.DataFrame, trust: pd.DataFrame | None = None, **more: object):
-    return aggregate.aggregate(feedback, table, RATERS, trusted() if trust is None else trust, **more)
+def run(feedback, table, trust=None, raters=RATERS, *, drop_flagged=True, **more):
+    trust = trusted() if trust is None else trust
+    judged = aggregate.judgements(feedback, table, raters, trust, drop_flagged=drop_flagged)
+    return aggregate.combine(judged, table, **more)
 
 
 def crowd(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
@@ -180,22 +182,48 @@ def test_one_anonymous_answer_an_item_is_not_decided_and_not_worse_by_either_met
         found = run(feedback, items(*names), method=method)
         assert found.labels["label"].tolist() == truth.tolist()
         assert found.metrics["decided_share"] == 0
-        assert found.evidence.set_index("measure").loc["disagreement", "verdict"] == "cannot tell"
+        assert np.isnan(found.evidence.set_index("measure").loc["disagreement", "value"])
 
 
-def test_the_labels_overrule_a_minority_and_small_groups_are_withheld() -> None:
+def test_the_labels_overrule_a_minority_and_groups_of_few_are_named() -> None:
     # 30 old raters say 0 everywhere, 12 young ones 1, 3 others 0, on 40 items
     people = [(f"o{i:02d}", "old", 0) for i in range(30)] + [(f"y{i:02d}", "young", 1) for i in range(12)]
     people += [(f"z{i:02d}", "rare", 0) for i in range(3)]
     names = [f"i{i}" for i in range(40)]
     feedback = answers([(name, who, label) for name in names for who, _, label in people])
     raters = shaped("raters", rater_id=[p[0] for p in people], **{"cohort.age": [p[1] for p in people]})
-    found = aggregate.aggregate(feedback, items(*names), raters, trusted()).evidence
+    found = run(feedback, items(*names), raters=raters).evidence
     rows = found[found["measure"] == "overruled share"].set_index("group")
     assert rows.loc["all", "value"] == pytest.approx(12 / 45)
     assert rows.loc["rater.age=old", "value"] == 0
-    assert rows.loc["rater.age=rare", ["verdict", "note", "n"]].tolist() == ["cannot tell", "fewer than 10 raters", 0]
-    assert np.isnan(rows.loc["rater.age=young", "value"])  # withheld too: it would give the small group away
+    assert rows.loc["rater.age=rare", ["note", "n"]].tolist() == ["fewer than 5 raters: named, not numbered", 0]
+    assert np.isnan(rows.loc["rater.age=rare", "value"])
+    assert rows.loc["rater.age=young", "value"] == 1.0
+
+
+def test_labels_gate_where_they_depend_on_how_answers_are_combined() -> None:
+    """Three raters, of whom one errs often: majority and Dawid-Skene differ where the two good ones differ."""
+    feedback = answers([(f"i{k:03d}", f"r{r}", int((k + r) % 3 == 0)) for k in range(120) for r in range(2)])
+    table = items(*sorted({f"i{k:03d}" for k in range(120)}))
+    row = run(feedback, table).evidence.set_index("measure").loc["flip share"]
+    share = aggregate.flips(run(feedback, table).judgements)["flips"].mean()
+    assert row["value"] == pytest.approx(share)
+    strict = run(feedback, table, raters=shaped("raters", rater_id=[]), max_flips=1.0).evidence
+    assert strict.set_index("measure").loc["flip share", "verdict"] == "pass"
+    assert row["verdict"] == ("fail" if row["low"] > 0.1 else "pass" if row["high"] <= 0.1 else "inconclusive")
+
+
+def test_ties_are_counted() -> None:
+    feedback = answers([("a", "r1", 1), ("a", "r2", 0), ("b", "r1", 1)])
+    row = run(feedback, items("a", "b")).evidence.set_index("measure").loc["tied share"]
+    assert (row["value"], row["n"]) == (0.5, 2)
+
+
+def test_the_person_served_goes_with_every_judgement() -> None:
+    served = items("a", "b").assign(unit_id=["u1", None])
+    judged = run(answers([("a", "r1", 1), ("b", "r1", 0)]), served).judgements.set_index("item_id")
+    assert judged.loc["a", "unit_id"] == "u1"
+    assert pd.isna(judged.loc["b", "unit_id"])
 
 
 def test_the_order_of_rows_does_not_matter() -> None:
@@ -220,7 +248,7 @@ def test_popquorn_runs() -> None:
     feedback = answers(list(zip(data["instance_id"].astype(str), who, data["offensiveness"] >= 3, strict=True)))
     people = data.drop_duplicates("user_id")
     raters = shaped("raters", rater_id=people["user_id"].astype(str), **{"cohort.race": people["race"]})
-    found = aggregate.aggregate(feedback, items(*sorted(set(feedback["item_id"]))), raters, trusted())
+    found = run(feedback, items(*sorted(set(feedback["item_id"]))), raters=raters)
     assert len(found.labels) == 1500
     assert found.judgements["label"].mean() == pytest.approx(0.2554, abs=0.0001)  # reference_figures.json
     rows = found.evidence[found.evidence["measure"] == "overruled share"].set_index("group")

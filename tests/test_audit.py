@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from hfkit import audit
-from hfkit.audit.coverage import coverage
+from hfkit.audit import by_group
 from hfkit.audit.reliability import compare, votes
 from hfkit.commands.sample import world
 from hfkit.shared import schema
@@ -57,7 +57,7 @@ def crowd(seed: int, *, spam: int = 0, brigade: int = 0, raters: int = 60, items
 
 
 def run(world: dict[str, pd.DataFrame], rules: audit.Rules = RULES) -> audit.Audit:
-    return audit.audit(**world, rules=rules, rng=np.random.default_rng(0))
+    return audit.assess(**world, rules=rules, rng=np.random.default_rng(0))
 
 
 def matrix(unit: np.ndarray, rater: np.ndarray, value: np.ndarray) -> np.ndarray:
@@ -148,7 +148,7 @@ def test_spam_raters_are_found_and_the_others_are_not() -> None:
 def sample() -> tuple[dict[str, Any], audit.Audit]:
     made = world()
     tables = {name: made[name] for name in ("items", "feedback", "raters", "population")}
-    return made["truth"], audit.audit(**tables, rules=audit.Rules(), rng=np.random.default_rng(1))
+    return made["truth"], audit.assess(**tables, rules=audit.Rules(), rng=np.random.default_rng(1))
 
 
 def test_the_planted_raters_of_the_sample_world_are_found(sample: tuple[dict[str, Any], audit.Audit]) -> None:
@@ -222,7 +222,7 @@ def test_coverage_by_hand() -> None:
                       item_id=[f"i{i}" for i in range(80, 180)], rater_kind=["human"] * 100, channel=["x"] * 100,
                       question=["q"] * 100, component=["k"] * 100, label=[1.0] * 100)  # fmt: skip
     population = shaped("population", cohort=["age", "age"], group=["old", "young"], share=[0.4, 0.6])
-    found = coverage(items, feedback, raters, population, min_ratio=0.8, min_members=10).set_index("group")
+    found = by_group(items, feedback, raters, population, min_ratio=0.8, min_people=5).set_index("group")
     assert found.loc["rater.age=old", ["share", "reference", "ratio"]].tolist() == pytest.approx([0.2, 0.4, 0.5])
     assert found.loc["rater.age=old", "verdict"] == "fail"
     assert found.loc["rater.age=young", "verdict"] == "pass"
@@ -231,17 +231,24 @@ def test_coverage_by_hand() -> None:
     assert found.loc["rater.age=old", "low"] == pytest.approx(0.1334 / 0.4, abs=1e-3)  # Wilson 20/100: 0.1334, 0.2888
 
 
-def test_small_groups_of_raters_are_withheld_with_their_complement() -> None:
+def test_groups_of_few_raters_are_named_and_not_numbered() -> None:
     world = crowd(2)
-    world["raters"]["cohort.age"] = ["a"] * 4 + ["b"] * 16 + ["c"] * 40
+    world["raters"]["cohort.age"] = ["a"] * 4 + ["b"] * 16 + ["c & d"] * 40
     found = run(world)
     evidence = found.evidence[found.evidence["group"].str.startswith("rater.age=")].set_index(["measure", "group"])
     for measure in ("rater coverage", "flagged share"):
-        small, next_, large = (evidence.loc[(measure, f"rater.age={g}")] for g in "abc")
-        assert small["note"] == "fewer than 10 raters"
-        assert np.isnan([small["value"], small["low"], next_["value"]]).all()
-        assert (small["verdict"], small["n"], next_["verdict"], next_["n"]) == ("cannot tell", 0, "cannot tell", 0)
-        assert large["n"] == 40
+        small, next_, large = (evidence.loc[(measure, f"rater.age={g}")] for g in ("a", "b", '"c & d"'))
+        assert small["note"] == "fewer than 5 raters: named, not numbered"
+        assert np.isnan([small["value"], small["low"]]).all()
+        assert (small["verdict"] in ("inconclusive", "info"), small["n"], next_["n"], large["n"]) == (True, 0, 16, 40)
+
+
+def test_agreement_alone_gates_nothing() -> None:
+    """A low alpha is a finding: it stands in the evidence without a target, and says so."""
+    rows = run(crowd(2)).evidence
+    alphas = rows[rows["measure"].str.startswith("alpha ")]
+    assert len(alphas)
+    assert set(alphas["verdict"]) == {"info"}
 
 
 def test_unknown_cohorts_are_a_group() -> None:
@@ -268,7 +275,8 @@ def test_feedback_without_raters_dates_and_times_is_measured_as_far_as_it_goes()
         "flagged share": "rater_id",
         "burst days": "created_at",
     }.items():
-        assert rows.loc[measure, "verdict"] == "cannot tell"
+        assert rows.loc[measure, "verdict"] == "info"
+        assert np.isnan(rows.loc[measure, "value"])
         assert column in rows.loc[measure, "note"]
     assert rows.loc["feedback share", "value"] == 1.0
     assert audit.answer(found).startswith("No rater is known")

@@ -489,6 +489,11 @@ MISTAKES = {
         ParamError,
         "did you mean score",
     ),
+    "cohort no group can be named by": (
+        lambda p: p["sources"][0]["columns"].update({"cohort.a&b": "score"}),
+        ParamError,
+        "names groups",
+    ),
     "label is made here": (lambda p: p["sources"][1]["columns"].update(label="v"), ParamError, "label"),
     "key not mapped": (lambda p: p["sources"][0]["columns"].pop("item_id"), ParamError, "map item_id"),
     "absent column": (lambda p: p["sources"][0]["columns"].update(score="Scores"), MissingColumn, "did you mean score"),
@@ -601,7 +606,8 @@ def test_the_books_balance_whatever_comes_in(lines):
 def world(params, folder):
     given = yaml.safe_load(params.read_text())["clean"]
     records = [formats.read((folder / s["path"]).read_bytes(), s["format"], source=s["name"]) for s in given["sources"]]
-    return clean.clean(records, **given, secret=lambda: KEY)
+    bins = given.pop("bins", {})
+    return clean.binned(clean.clean(records, **given, secret=lambda: KEY), bins)
 
 
 def params_of(example, folder):
@@ -672,3 +678,56 @@ def test_the_sample_world_is_read_whole_and_every_planted_fault_found():
         assert answer not in kept or (f"[{kind}]" in text[answer] and secret not in text[answer])
     assert sum(made.masked.values()) == len(kept & set(truth["personal_data"]))
     assert np.isfinite(list(clean.metrics(made).values())).all()
+
+
+# --- numeric groups, people served
+
+
+AGES = pd.DataFrame({"item_id": ["a", "b", "c", "d"], "component": "x", "cohort.age": ["17", "30", "64.0", None]})
+
+
+def aged(bins, ages=AGES):
+    """A cleaned world whose items and raters carry ages, its population the ages 17 and 64 at half each."""
+    feedback = pd.DataFrame({"feedback_id": ["f"], "item_id": ["a"], "rater_id": ["r"], "label": [1.0]})
+    raters = pd.DataFrame({"rater_id": ["r"], "cohort.age": ["29"]})
+    population = pd.DataFrame({"cohort": ["age", "age"], "group": ["17", "64"], "share": [0.5, 0.5]})
+    empty = pd.DataFrame()
+    made = clean.Cleaned(ages, feedback, raters, population, empty, empty, empty, empty, {}, {}, {})
+    return clean.binned(made, bins)
+
+
+def test_declared_bins_cut_items_raters_and_population_alike():
+    made = aged({"age": [30, 64]})
+    assert made.items["cohort.age"].tolist()[:3] == ["under 30", "30 to 63", "64 and over"]
+    assert made.items["cohort.age"].isna().tolist() == [False, False, False, True]
+    assert made.raters["cohort.age"].tolist() == ["under 30"]
+    shares = made.population.set_index("group")["share"]
+    assert shares.to_dict() == {"under 30": 0.5, "64 and over": 0.5}
+    assert made.bins == {"age": [30.0, 64.0]}
+
+
+def test_many_ages_are_quarters_by_default_and_few_stay():
+    many = pd.DataFrame({"item_id": [f"i{k}" for k in range(94)], "component": "x",
+                         "cohort.age": [str(k) for k in range(6, 100)]})  # fmt: skip
+    made = aged({}, many)
+    sizes = made.items["cohort.age"].value_counts()
+    assert len(sizes) == 4
+    assert sizes.between(22, 25).all()
+    assert aged({}).items["cohort.age"].tolist()[:3] == ["17", "30", "64.0"]
+
+
+@pytest.mark.parametrize(
+    ("bins", "message"), [({"height": [1]}, "an attribute of age"), ({"age": [30, 20]}, "numbers that rise"),
+                          ({"age": []}, "numbers that rise"), ({"age": ["x"]}, "numbers that rise")],
+)  # fmt: skip
+def test_wrong_bins_name_themselves(bins, message):
+    with pytest.raises(ParamError, match=message):
+        aged(bins)
+
+
+def test_the_person_served_becomes_a_pseudonym_where_the_id_is_personal():
+    table = pd.DataFrame({"item_id": ["a", "b"], "unit_id": ["pat@example.org", "u7"]})
+    named = clean.room._named(table, lambda: KEY)["unit_id"]
+    assert named[0].startswith("p")
+    assert "pat" not in named[0]
+    assert named[1] == "u7"

@@ -45,6 +45,7 @@ def answers(made, items):
 @pytest.fixture(scope="module")
 def cleaned():
     section = params.section("clean")
+    section.pop("bins", None)
     return clean.clean(formats.read_sources(section["sources"]), **section)
 
 

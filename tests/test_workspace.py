@@ -10,10 +10,10 @@ from click.testing import CliRunner
 from conftest import ROOT, Loop
 
 from hfkit.commands import workspace
-from hfkit.shared import tables
+from hfkit.shared import rooms, tables
 from hfkit.shared.errors import HfkitError, MissingFile, ParamError, WouldOverwrite
 
-PARAMS = "# mine: keep\n" + "".join(f"{room}: {{}}  # of {room}\n" for room in tables.ROOMS)
+PARAMS = "# mine: keep\n" + "".join(f"{room}: {{}}  # of {room}\n" for room in rooms.NAMES)
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ def test_a_missing_section_is_appended_and_the_text_stays(project, end):
     out = (project / "ws/params.yaml").read_bytes()
     assert out.startswith(text)
     sections = yaml.safe_load(out)
-    assert sections == {"clean": {"a": 1}} | {room: {} for room in tables.ROOMS if room != "clean"}
+    assert sections == {"clean": {"a": 1}} | {room: {} for room in rooms.NAMES if room != "clean"}
 
 
 @pytest.mark.parametrize("text", ["{clean: {}}\n", "clean: {}\n...\n", "clean: |\n  kept as it ends"])
@@ -215,14 +215,14 @@ def test_the_command_says_so(project):
 
 @pytest.mark.loop
 def test_a_room_without_a_section_is_met_by_hfkit_not_by_dvc(tmp_path):
-    """DVC stops at a missing section with its own words; with the empty one the door says which parameter to add."""
+    """DVC stops at a missing section with its own words; with the empty one the room says what belongs there."""
     whole = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
     (tmp_path / "params.yaml").write_text(yaml.safe_dump({k: v for k, v in whole.items() if k != "clean"}), "utf-8")
     workspace.make(tmp_path / "ws", params=tmp_path / "params.yaml", data=ROOT / "data" / "raw")
     loop = Loop(tmp_path / "ws")
     (loop.root / "build").mkdir()
     out = loop("dvc", "repro", "clean", ok=False)
-    assert "ParamError: expected run_date" in out
+    assert "at least one entry in sources" in out
     assert "where: params.yaml: clean" in out
     shutil.copyfile(tmp_path / "params.yaml", loop.root / "params.yaml")
     assert "ParamError" not in loop("dvc", "repro", "clean", ok=False)

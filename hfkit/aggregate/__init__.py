@@ -1,6 +1,6 @@
 """What does the crowd say about each item, and how sure are we?
 
-`crowd` turns answers into class probabilities, `labels` makes the tables the next rooms read, `measures` the evidence.
+`crowd` turns answers into class probabilities, `estimate` makes the tables other rooms read, `measures` the evidence.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from hfkit.aggregate.crowd import dawid_skene, shares
-from hfkit.aggregate.labels import METHODS, jeffreys, judgements, labels
+from hfkit.aggregate.estimate import METHODS, jeffreys, judgements, labels
 from hfkit.aggregate.measures import flips, measure, overruled
 
 __all__ = [
-    "METHODS", "Aggregated", "aggregate", "answer", "dawid_skene", "flips", "jeffreys", "judgements", "labels",
+    "METHODS", "Aggregated", "answer", "combine", "dawid_skene", "flips", "jeffreys", "judgements", "labels",
     "measure", "overruled", "shares",
 ]  # fmt: skip
 
@@ -30,29 +30,27 @@ class Aggregated(NamedTuple):
     plot: pd.DataFrame
 
 
-def aggregate(
-    feedback: pd.DataFrame, items: pd.DataFrame, raters: pd.DataFrame, trust: pd.DataFrame, *,
-    method: str = "majority", drop_flagged: bool = True, min_raters: int = 10,
-) -> Aggregated:  # fmt: skip
-    """All of the room at once; see judgements, labels and measure. The order of input rows does not matter.
+def combine(
+    judged: pd.DataFrame, items: pd.DataFrame, *, method: str = "majority", min_people: int = 5, max_flips: float = 0.1
+) -> Aggregated:
+    """All of the room at once, from `judgements`; see labels and measure. The order of input rows does not matter.
 
     `plot` counts items by number of answers: n_answers (5 = five or more), items, decided (share whose interval
     excludes one half).
     """
-    judged = judgements(feedback, items, raters, trust, drop_flagged=drop_flagged)
     made = labels(judged, method=method)
-    found = measure(judged, made, items, min_raters=min_raters)
+    evidence = measure(judged, made, items, min_people=min_people, max_flips=max_flips)
     decided = (made["low"] > 0.5) | (made["high"] < 0.5)
     by = made.assign(decided=decided, n_answers=np.minimum(made["n_answers"], 5)).groupby("n_answers")["decided"]
     plot = by.agg(items="size", decided="mean").reset_index()
-    flipped = found[found["measure"] == "flip share"]
+    flipped = evidence[evidence["measure"] == "flip share"]
     metrics = {
         "items_labelled": float(len(made)), "answers": float(len(judged)), "decided_share": float(decided.mean()),
         "event_share": float(made["label"].mean()), "disagreement": float(made["disagreement"].mean()),
         "flip_share": float((flipped["value"] * flipped["n"]).sum() / len(made)),
         "dropped_answers": float((judged["weight"] == 0).sum()),
     }  # fmt: skip
-    return Aggregated(made, judged, found, metrics, plot)
+    return Aggregated(made, judged, evidence, metrics, plot)
 
 
 def answer(result: Aggregated) -> str:

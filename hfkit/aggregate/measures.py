@@ -5,38 +5,40 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from hfkit.aggregate.labels import METHODS, labels, who
-from hfkit.shared import evidence, groups, schema, stats
+from hfkit.aggregate.estimate import METHODS, labels, who
+from hfkit.shared import cluster, cohorts, evidence, intervals, schema
 
 
-def overruled(judged: pd.DataFrame, made: pd.DataFrame, *, min_raters: int) -> pd.DataFrame:
+def overruled(judged: pd.DataFrame, made: pd.DataFrame, *, min_people: int) -> pd.DataFrame:
     """Whose answers does the label go against? One row a group.
 
     value = share of its answers that differ from the label. Only counted answers on items with two or more. 0..1, lower
     = the labels speak for the group. Bounds (95 %) take the answers of one rater as going together; group "all" first,
-    then every `rater.*` and `served.*` group. `n` counts answers. Groups with fewer than `min_raters` raters are
-    withheld.
+    then every `rater.*` and `served.*` group. `n` counts answers. Groups with fewer than `min_people` raters are
+    named, not numbered.
     """
     rows = judged[judged["weight"] > 0].merge(
         made[["item_id", "component", "label", "n_answers"]], on=["item_id", "component"], suffixes=("", "_made")
     )  # fmt: skip
     rows = rows[rows["n_answers"] > 1].sort_values("feedback_id")
     rows = rows.assign(differs=(rows["label"] != rows["label_made"]).astype(float), who=who(rows))
-    found = [_overruled("all", rows, "")]
+    table = [_overruled("all", rows, "")]
     for column in [*schema.cohorts(rows, "rater."), *schema.cohorts(rows, "served.")]:
-        if column == "rater.id":
-            continue
         people = rows.groupby(column)["who"].nunique()
-        note = dict(zip(people.index, groups.why(people.to_numpy(), min_raters), strict=True))
-        found += [_overruled(f"{column}={g}", part, note[g]) for g, part in rows.groupby(column, sort=True)]
-    return pd.DataFrame(found)
+        note = dict(zip(people.index, cohorts.too_few(people.to_numpy(), min_people, "raters"), strict=True))
+        perspective, _, attribute = column.partition(".")
+        table += [
+            _overruled(str(cohorts.Group(perspective, (attribute,), (str(g),))), part, note[g])
+            for g, part in rows.groupby(column, sort=True)
+        ]
+    return pd.DataFrame(table)
 
 
 def _overruled(name: str, rows: pd.DataFrame, note: str) -> dict[str, object]:
     if note or rows.empty:
-        note = note or "no item has two answers"
+        note = f"{note}: named, not numbered" if note else "no item has two answers"
         return {"group": name, "value": np.nan, "low": np.nan, "high": np.nan, "n": 0, "note": note}
-    value, low, high = stats.mean_interval(rows["differs"].to_numpy(), cluster=rows["who"].to_numpy())
+    value, low, high = cluster.mean_interval(rows["differs"].to_numpy(), rows["who"].to_numpy(str))
     low, high = max(low, 0.0) if low == low else low, min(high, 1.0) if high == high else high
     return {"group": name, "value": value, "low": low, "high": high, "n": len(rows), "note": ""}
 
@@ -48,14 +50,14 @@ def flips(judged: pd.DataFrame) -> pd.DataFrame:
 
 
 def measure(
-    judged: pd.DataFrame, made: pd.DataFrame, items: pd.DataFrame, *, min_raters: int
+    judged: pd.DataFrame, made: pd.DataFrame, items: pd.DataFrame, *, min_people: int, max_flips: float
 ) -> pd.DataFrame:  # fmt: skip
     """Everything the room measured, in the evidence shape: per component, per channel, per group."""
     rows: list[dict[str, object]] = []
     flipped = flips(judged)
     for component in sorted(judged["component"].unique()):
         here = made[made["component"] == component]
-        rows += _component(component, here, flipped[flipped["component"] == component])
+        rows += _component(component, here, flipped[flipped["component"] == component], max_flips)
         rows += _reach(component, judged[judged["component"] == component], len(here), items)
     channels = judged["channel"].value_counts().sort_index()
     rows += [_share("channel share", n, len(judged), group=f"channel={c}") for c, n in channels.items()]
@@ -63,26 +65,35 @@ def measure(
     rows.append(_share("dropped answers share", dropped, len(judged), better="lower"))
     rows += [
         evidence.row("overruled share", value=r["value"], low=r["low"], high=r["high"], n=r["n"], group=r["group"],
-                     better="lower", verdict="cannot tell" if r["note"] else "info", note=r["note"])
-        for r in overruled(judged, made, min_raters=min_raters).to_dict("records")
+                     better="lower", note=r["note"])
+        for r in overruled(judged, made, min_people=min_people).to_dict("records")
     ]  # fmt: skip
     return evidence.table(rows)
 
 
-def _component(component: str, here: pd.DataFrame, flipped: pd.DataFrame) -> list[dict[str, object]]:
+def _component(component: str, here: pd.DataFrame, flipped: pd.DataFrame, max_flips: float) -> list[dict[str, object]]:
     n, several = len(here), here[here["n_answers"] > 1]
     decided = int(((here["low"] > 0.5) | (here["high"] < 0.5)).sum())
-    mean, low, high = stats.mean_interval(several["disagreement"].to_numpy())
+    mean, low, high = cluster.mean_interval(several["disagreement"].to_numpy())
     note = "" if len(several) else "no item has two answers"
     return [
         _share("event share", int(here["label"].sum()), n, component=component, better="none"),
         _share("decided share", decided, n, component=component),
         evidence.row("disagreement", value=mean, low=low, high=high, n=len(several), component=component,
-                     better="lower", verdict="info" if len(several) else "cannot tell",
+                     better="lower",
                      note=note or "mean entropy in bits of items with two answers or more"),
-        _share("flip share", int(flipped["flips"].sum()), n, component=component, better="lower",
-               note="labels that differ between majority and dawid_skene"),
+        _share("tied share", int((here["p"] == 0.5).sum()), n, component=component, better="lower",
+               note="answers split in half: no rate counts these items"),
+        _judged("flip share", int(flipped["flips"].sum()), n, component, max_flips),
     ]  # fmt: skip
+
+
+def _judged(name: str, k: int, n: int, component: str, most: float) -> dict[str, object]:
+    """A share that may be at most `most`: do the labels depend on how answers are combined?"""
+    row = _share(name, k, n, component=component, better="lower")
+    low, high = (float(row[b]) for b in ("low", "high"))  # type: ignore[arg-type]
+    return {**row, "verdict": evidence.judge(low, high, target=most, better="lower"),
+            "note": f"labels that differ between majority and dawid_skene, at most {most:g}"}  # fmt: skip
 
 
 def _reach(component: str, judged: pd.DataFrame, made: int, items: pd.DataFrame) -> list[dict[str, object]]:
@@ -99,10 +110,10 @@ def _reach(component: str, judged: pd.DataFrame, made: int, items: pd.DataFrame)
 def _share(
     name: str, k: int, n: int, *, component: str = "all", group: str = "all", better: str = "higher", note: str = ""
 ) -> dict[str, object]:
-    low, high = stats.wilson(k, n)
+    low, high = intervals.wilson(k, n)
     if n == 0:
         return evidence.row(name, value=np.nan, n=0, component=component, group=group, better=better,
-                            verdict="cannot tell", note="nothing to count")  # fmt: skip
+                            note="nothing to count")  # fmt: skip
     better = "none" if group != "all" else better
     return evidence.row(name, value=k / n, low=float(low), high=float(high), n=n, component=component, group=group,
                         better=better, note=note)  # fmt: skip

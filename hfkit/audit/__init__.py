@@ -11,15 +11,15 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from hfkit.audit.agreement import agreement, krippendorff_alpha
-from hfkit.audit.brigade import brigade, bursts
-from hfkit.audit.coverage import coverage
+from hfkit.audit.agreement import by_question, krippendorff_alpha
+from hfkit.audit.brigade import bursts, suspects
+from hfkit.audit.coverage import by_group
 from hfkit.audit.measures import alpha_rows, burst_rows, coverage_rows, flagged_by_group, reach_rows
 from hfkit.audit.reliability import flag, too_fast, trust
 from hfkit.shared import evidence, schema
 
 __all__ = [
-    "Audit", "Rules", "agreement", "answer", "audit", "brigade", "bursts", "coverage", "flag", "krippendorff_alpha",
+    "Audit", "Rules", "answer", "assess", "bursts", "by_group", "by_question", "flag", "krippendorff_alpha", "suspects",
     "too_fast", "trust",
 ]  # fmt: skip
 
@@ -32,7 +32,7 @@ class Rules(NamedTuple):
     fdr: float = 0.05
     min_answers: int = 5
     min_seconds: float = 3.0
-    min_raters: int = 10
+    min_people: int = 5
     n_boot: int = 500
 
 
@@ -48,7 +48,7 @@ class Audit(NamedTuple):
     plot: pd.DataFrame
 
 
-def audit(
+def assess(
     items: pd.DataFrame, feedback: pd.DataFrame, raters: pd.DataFrame, population: pd.DataFrame, *,
     rules: Rules, rng: np.random.Generator,
 ) -> Audit:  # fmt: skip
@@ -57,22 +57,22 @@ def audit(
     The false-positive rates are `rules.fdr`: in feedback where nobody is unreliable, the probability that anybody is
     flagged for disagreeing, and the same for constant answers and for a burst. Too fast is a rule, not a test.
     """
-    found = bursts(feedback, false_positives=rules.fdr)
+    peaks = bursts(feedback, false_positives=rules.fdr)
     flagged = flag(
         trust(feedback, min_answers=rules.min_answers), fdr=rules.fdr,
         fast=too_fast(feedback, min_seconds=rules.min_seconds, min_answers=rules.min_answers),
-        brigade=brigade(feedback, found, fdr=rules.fdr),
+        brigade=suspects(feedback, peaks, fdr=rules.fdr),
     )  # fmt: skip
     rater_trust = schema.shape(flagged[[c.name for c in schema.RATER_TRUST.columns]], schema.RATER_TRUST)
-    heard = coverage(items, feedback, raters, population, min_ratio=rules.min_ratio, min_members=rules.min_raters)
-    alphas = agreement(feedback, target=rules.alpha_target, n_boot=rules.n_boot, rng=rng)
+    heard = by_group(items, feedback, raters, population, min_ratio=rules.min_ratio, min_people=rules.min_people)
+    alphas = by_question(feedback, target=rules.alpha_target, n_boot=rules.n_boot, rng=rng)
     rows = [
-        *alpha_rows(alphas), *flagged_by_group(rater_trust, raters, min_raters=rules.min_raters),
-        *burst_rows(feedback, found), *coverage_rows(heard), *reach_rows(items, feedback),
+        *alpha_rows(alphas), *flagged_by_group(rater_trust, raters, min_people=rules.min_people),
+        *burst_rows(feedback, peaks), *coverage_rows(heard), *reach_rows(items, feedback),
     ]  # fmt: skip
     table = evidence.table(rows)
     plot = heard.loc[heard["ratio"].notna(), ["group", "ratio", "low", "high"]].reset_index(drop=True)
-    return Audit(rater_trust, heard, alphas, found, table, _metrics(table, rater_trust), plot)
+    return Audit(rater_trust, heard, alphas, peaks, table, _metrics(table, rater_trust), plot)
 
 
 def _metrics(table: pd.DataFrame, rater_trust: pd.DataFrame) -> dict[str, float]:
@@ -80,10 +80,10 @@ def _metrics(table: pd.DataFrame, rater_trust: pd.DataFrame) -> dict[str, float]
     numbers = {
         "raters": len(rater_trust), "flagged": int(rater_trust["flagged"].sum()),
         "groups_heard_less": int((cover["verdict"] == "fail").sum()),
-        "groups_unknown": int((cover["verdict"] == "cannot tell").sum()),
+        "groups_unknown": int((cover["verdict"] == "inconclusive").sum()),
         "burst_days": int(table.loc[table["measure"] == "burst days", "value"].sum()),
     }  # fmt: skip
-    alphas = table[table["measure"].str.startswith("alpha ") & (table["verdict"] != "info")]
+    alphas = table[table["measure"].str.startswith("alpha ") & table["note"].ne("")]
     return {k: float(v) for k, v in numbers.items()} | {
         f"alpha.{g.removeprefix('question=')}": float(v) for g, v in zip(alphas["group"], alphas["value"], strict=True)
     }
@@ -104,5 +104,5 @@ def answer(result: Audit) -> str:
     )
     return (
         f"{who}. Raters agree enough on {enough} of {len(alphas)} questions; {heard}; for "
-        f"{int((verdicts == 'cannot tell').sum())} groups there is not enough data to tell."
+        f"{int((verdicts == 'inconclusive').sum())} groups there is not enough data to tell."
     )

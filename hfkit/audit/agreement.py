@@ -78,7 +78,7 @@ def _alpha(weight: Floats, patterns: Floats, values: Floats, level: str) -> Floa
     return alpha
 
 
-def agreement(feedback: pd.DataFrame, *, target: float, n_boot: int, rng: np.random.Generator) -> pd.DataFrame:
+def by_question(feedback: pd.DataFrame, *, target: float, n_boot: int, rng: np.random.Generator) -> pd.DataFrame:
     """How much do people agree on each question? One row a question and level, bounds from resampled items.
 
     Only answers of named people count, the last one where somebody answered the same question about the same item
@@ -88,10 +88,10 @@ def agreement(feedback: pd.DataFrame, *, target: float, n_boot: int, rng: np.ran
     rows = feedback[(feedback["rater_kind"] == "human") & feedback["rater_id"].notna() & feedback["value"].notna()]
     rows = rows.sort_values(["created_at", "feedback_id"], na_position="first")
     rows = rows.drop_duplicates(["question", "item_id", "rater_id"], keep="last").sort_values(["item_id", "rater_id"])
-    found: list[dict[str, object]] = []
+    table: list[dict[str, object]] = []
     for question in sorted(feedback["question"].unique()):
-        found += _question(question, rows[rows["question"] == question], target, n_boot, rng)
-    return pd.DataFrame(found, columns=COLUMNS)
+        table += _question(question, rows[rows["question"] == question], target, n_boot, rng)
+    return pd.DataFrame(table, columns=COLUMNS)
 
 
 def _question(

@@ -60,7 +60,7 @@ def _surprise(counts: Floats) -> tuple[Floats, Floats]:
     return usual, p
 
 
-def brigade(feedback: pd.DataFrame, found: pd.DataFrame, *, fdr: float) -> set[str]:
+def suspects(feedback: pd.DataFrame, peaks: pd.DataFrame, *, fdr: float) -> set[str]:
     """Who made the bursts? Raters with 3 answers or more in a burst, all saying the same, who are rarely there else.
 
     Tested within each burst of one component and answer (days joined): how probable is it that so many of a rater's
@@ -71,7 +71,7 @@ def brigade(feedback: pd.DataFrame, found: pd.DataFrame, *, fdr: float) -> set[s
     rows = feedback[feedback["created_at"].notna() & feedback["label"].notna() & feedback["rater_id"].notna()]
     total, per_rater = len(rows), rows.groupby("rater_id").size()
     hit: set[str] = set()
-    for (component, question, value), part in found.groupby(TARGET, sort=True):
+    for (component, question, value), part in peaks.groupby(TARGET, sort=True):
         here = (rows["component"] == component) & (rows["question"] == question)
         inside = rows[here & rows["created_at"].dt.floor("D").isin(part["day"])]
         same = inside["value"] == value

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hfkit.shared import evidence, groups, schema, stats
+from hfkit.shared import cohorts, evidence, intervals, schema
+from hfkit.shared.cohorts import Group
 
 COLUMNS = ["group", "n", "share", "reference", "ratio", "low", "high", "verdict", "note"]
 
 
-def coverage(
+def by_group(
     items: pd.DataFrame, feedback: pd.DataFrame, raters: pd.DataFrame, population: pd.DataFrame, *,
-    min_ratio: float, min_members: int,
+    min_ratio: float, min_people: int,
 ) -> pd.DataFrame:  # fmt: skip
     """Which groups speak less than their share? One row a group: n, share, reference, ratio with bounds, verdict.
 
@@ -23,40 +22,41 @@ def coverage(
     `served.x=g`: share of g among the items with feedback, against its share of the items served; n counts items
     served. ratio = share / reference, 1 = heard like everybody, below 1 = heard less; the bounds are Wilson's for the
     share divided by the reference, which is taken as known. Judged against `min_ratio` (0.8 is the four-fifths rule).
-    Groups of fewer than `min_members` are withheld: numbers missing, n = 0.
+    Groups of fewer than `min_people` raters or items are named, not numbered.
     """
     spoke = raters[raters["rater_id"].isin(set(feedback["rater_id"].dropna()))]
-    parts = [_raters(spoke, c, population, min_ratio, min_members) for c in schema.cohorts(raters)]
+    parts = [_raters(spoke, c, population, min_ratio, min_people) for c in schema.cohorts(raters)]
     heard = items["item_id"].isin(set(feedback.loc[feedback["label"].notna(), "item_id"])).to_numpy()
-    parts += [_served(items, c, heard, min_ratio, min_members) for c in schema.cohorts(items)]
+    parts += [_served(items, c, heard, min_ratio, min_people) for c in schema.cohorts(items)]
     rows = [p for p in parts if len(p)]
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=COLUMNS)
 
 
 def _raters(
-    spoke: pd.DataFrame, column: str, population: pd.DataFrame, min_ratio: float, min_members: int
+    spoke: pd.DataFrame, column: str, population: pd.DataFrame, min_ratio: float, min_people: int
 ) -> pd.DataFrame:
     name = column.removeprefix("cohort.")
-    known = population[population["cohort"] == name].set_index("group")["share"].astype(float)
-    counts = groups.names(spoke, column).value_counts()
-    index = sorted(set(counts.index) | set(known.index))
+    shares = population[population["cohort"] == name].set_index("group")["share"].astype(float)
+    counts = cohorts.words(spoke[column]).value_counts()
+    index = sorted(set(counts.index) | set(shares.index))
     k = counts.reindex(index).fillna(0).to_numpy(float)
-    reference = known.reindex(index).to_numpy(float)
+    reference = shares.reindex(index).to_numpy(float)
     note = np.where(np.isnan(reference), f"no population share for {name}", "")
-    return _finish([f"rater.{name}={g}" for g in index], (k, k.sum(), k, reference), note, (min_ratio, min_members),
-                   "raters")  # fmt: skip
+    names = [str(Group("rater", (name,), (g,))) for g in index]
+    return _finish(names, (k, k.sum(), k, reference), note, (min_ratio, min_people), "raters")
 
 
 def _served(
-    items: pd.DataFrame, column: str, heard: npt.NDArray[np.bool_], min_ratio: float, min_members: int
+    items: pd.DataFrame, column: str, heard: npt.NDArray[np.bool_], min_ratio: float, min_people: int
 ) -> pd.DataFrame:
     name = column.removeprefix("cohort.")
-    index, code = np.unique(groups.names(items, column).to_numpy(str), return_inverse=True)
+    index, code = np.unique(cohorts.words(items[column]).to_numpy(str), return_inverse=True)
     served = np.bincount(code, minlength=len(index)).astype(float)
     k = np.bincount(code, weights=heard.astype(float), minlength=len(index)).astype(float)
     note = np.full(len(index), "")
-    return _finish([f"served.{name}={g}" for g in index], (k, heard.sum(), served, served / len(items)), note,
-                   (min_ratio, min_members), "items")  # fmt: skip
+    names = [str(Group("served", (name,), (str(g),))) for g in index]
+    counted = (k, float(heard.sum()), served, served / len(items))
+    return _finish(names, counted, note, (min_ratio, min_people), "items")
 
 
 def _finish(
@@ -64,16 +64,16 @@ def _finish(
     note: npt.NDArray[np.str_], limits: tuple[float, int], unit: str,
 ) -> pd.DataFrame:  # fmt: skip
     k, total, members, reference = counted
-    low, high = stats.wilson(k, np.full(len(k), total))
+    low, high = intervals.wilson(k, np.full(len(k), total))
     base = np.where(reference > 0, reference, np.nan)
-    hide = groups.withheld(members, limits[1])
+    few = cohorts.too_few(members, limits[1], unit)
     out = pd.DataFrame({
         "group": names, "n": members.astype(int), "share": k / total if total else np.nan, "reference": reference,
         "ratio": k / base / total if total else np.nan, "low": low / base, "high": high / base,
     })  # fmt: skip
-    out.loc[hide, ["share", "reference", "ratio", "low", "high"]] = math.nan
-    out.loc[hide, "n"] = 0
+    out.loc[few != "", ["share", "ratio", "low", "high"]] = np.nan
+    out.loc[few != "", "n"] = 0
     bounds = zip(out["low"], out["high"], strict=True)
     out["verdict"] = [evidence.judge(lo, hi, target=limits[0], better="higher") for lo, hi in bounds]
-    out["note"] = np.where(hide, groups.why(members, limits[1], unit), note)
+    out["note"] = np.where(few != "", few + ": named, not numbered", note)
     return out

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import bdtr, betaln, ndtr, ndtri
 
-from hfkit.shared import stats
+from hfkit.shared import intervals, stats
 
 Floats = npt.NDArray[np.float64]
 
@@ -70,7 +70,7 @@ def trust(feedback: pd.DataFrame, *, min_answers: int) -> pd.DataFrame:
     ).reset_index()  # fmt: skip
     k, n = out["agreed"].to_numpy(float), out["n_shared"].to_numpy(float)
     out["agreement"] = np.divide(k, n, out=np.full(len(n), np.nan), where=n > 0)
-    out["low"], out["high"] = stats.wilson(k, n)
+    out["low"], out["high"] = intervals.wilson(k, n)
     usual = np.clip(out["expected"].fillna(1.0).to_numpy(float), 1e-9, 1 - 1e-9)
     score = ndtri(np.clip(bdtr(k, n.astype(np.int64), usual), 1e-300, 1 - 1e-12))
     out["p_disagrees"] = _empirical_null(np.where(n >= min_answers, score, np.nan))
@@ -81,11 +81,11 @@ def trust(feedback: pd.DataFrame, *, min_answers: int) -> pd.DataFrame:
 
 def _empirical_null(z: Floats) -> Floats:
     """Lower-tail p values of scores against a normal as wide as most of them are, never narrower than the theory."""
-    known = z[~np.isnan(z)]
-    if not len(known):
+    measured = z[~np.isnan(z)]
+    if not len(measured):
         return z
-    middle = float(np.median(known))
-    scale = max(1.0, float(np.median(np.abs(known - middle))) / 0.6745)
+    middle = float(np.median(measured))
+    scale = max(1.0, float(np.median(np.abs(measured - middle))) / 0.6745)
     p: Floats = ndtr(z / scale)
     return p
 
@@ -162,21 +162,21 @@ def too_fast(feedback: pd.DataFrame, *, min_seconds: float, min_answers: int) ->
     return set(by.index[(by["median"] < min_seconds) & (by["size"] >= min_answers)])
 
 
-def flag(found: pd.DataFrame, *, fdr: float, fast: set[str], brigade: set[str]) -> pd.DataFrame:
+def flag(trusted: pd.DataFrame, *, fdr: float, fast: set[str], brigade: set[str]) -> pd.DataFrame:
     """Whose answers should not count, and why? Adds flagged and reason to the raters of `trust`.
 
     Reasons, joined by "; ": disagrees (agrees less than others do, false discovery rate `fdr` over all raters, and
     closer to guessing than to the others), constant (one answer only, same rate), too fast, brigade. A rater with a
     minority view who still follows the items is not flagged.
     """
-    disagrees = (stats.benjamini_hochberg(found["p_disagrees"]) <= fdr) & found["guessing"].to_numpy(bool)
+    disagrees = (stats.benjamini_hochberg(trusted["p_disagrees"]) <= fdr) & trusted["guessing"].to_numpy(bool)
     reasons = {
         "disagrees": disagrees,
-        "constant": stats.benjamini_hochberg(found["p_constant"]) <= fdr,
-        "too fast": found["rater_id"].isin(fast).to_numpy(),
-        "brigade": found["rater_id"].isin(brigade).to_numpy(),
+        "constant": stats.benjamini_hochberg(trusted["p_constant"]) <= fdr,
+        "too fast": trusted["rater_id"].isin(fast).to_numpy(),
+        "brigade": trusted["rater_id"].isin(brigade).to_numpy(),
     }
-    text = np.full(len(found), "", dtype=object)
+    text = np.full(len(trusted), "", dtype=object)
     for name, hit in reasons.items():
         text[hit] = [f"{t}; {name}" if t else name for t in text[hit]]
-    return found.assign(flagged=text != "", reason=text)
+    return trusted.assign(flagged=text != "", reason=text)

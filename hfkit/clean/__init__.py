@@ -4,8 +4,9 @@ Consent first, strict types, duplicates and conflicts out, references checked, a
 personal data masked; every record of every source is kept or rejected with a reason.
 """
 
+from hfkit.clean.bins import binned
 from hfkit.clean.private import mask
 from hfkit.clean.room import Cleaned, clean
 from hfkit.clean.summary import answer, evidence, metrics, reasons
 
-__all__ = ["Cleaned", "answer", "clean", "evidence", "mask", "metrics", "reasons"]
+__all__ = ["Cleaned", "answer", "binned", "clean", "evidence", "mask", "metrics", "reasons"]

@@ -38,7 +38,7 @@ def _long(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
     if u is None:
         return frame
     for name in u.columns:
-        _known(name, frame, source, "unpivot.columns")
+        _check(name, frame, source, "unpivot.columns")
     rest = frame.drop(columns=list(u.columns))
     parts = [rest.assign(**{u.into: label, u.value: frame[name]}) for name, label in u.columns.items()]
     return pd.concat(parts, ignore_index=True)
@@ -49,10 +49,10 @@ def _column(frame: pd.DataFrame, spec: str, source: Source, key: str, ledger: Le
         return pd.Series(spec[1:], index=frame.index, dtype="object")
     slots = _SLOT.findall(spec)
     if not slots:
-        _known(spec, frame, source, key)
+        _check(spec, frame, source, key)
         return _cells(frame, spec, source, ledger)
     for slot in slots:
-        _known(slot, frame, source, key)
+        _check(slot, frame, source, key)
     cells = {slot: _cells(frame, slot, source, ledger) for slot in slots}
     out = pd.Series("", index=frame.index, dtype="object")
     for at, part in enumerate(_SLOT.split(spec)):
@@ -84,16 +84,16 @@ def _text(value: object) -> str | None:
     return str(value) if isinstance(value, int) else _ODD
 
 
-def _known(name: str, frame: pd.DataFrame, source: Source, key: str) -> None:
+def _check(name: str, frame: pd.DataFrame, source: Source, key: str) -> None:
     if name not in frame.columns or name == "_entry":
         names: Sequence[str] = [str(c) for c in frame.columns if c not in ("_entry", "@row")]
         raise MissingColumn(
             expected=f"column {name}", found=f"{len(names)} other columns in {source.path}",
-            where=f"params.yaml: clean.sources, {source.name}, {key}", todo=near(name, names, _some(names)),
+            where=f"params.yaml: clean.sources, {source.name}, {key}", todo=near(name, names, _listed(names)),
         )  # fmt: skip
 
 
-def _some(names: Sequence[str]) -> str:
+def _listed(names: Sequence[str]) -> str:
     """The export's column names, unless they look like data (a file without a header)."""
     good = [n for n in names if re.fullmatch(r"[^\W\d][\w .-]{0,40}", n)]
     return f"map one of: {', '.join(good[:30])}" if len(good) == len(names) else "check that the first line is a header"

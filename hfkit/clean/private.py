@@ -123,12 +123,12 @@ def find(text: str) -> list[tuple[int, int, str]]:
     [(0, 7, 'email')]
     """
     flat, at = normalised(text)
-    found: list[tuple[int, int, str]] = []
+    spans: list[tuple[int, int, str]] = []
     if any(c in "@([:" or c.isdigit() for c in flat):
         for needs, kind, pattern, really in _PATTERNS:
             if needs in flat:
-                found += _spans(flat, kind, pattern, really, found)
-    return sorted((at[start], at[end - 1] + 1, kind) for start, end, kind in found)
+                spans += _spans(flat, kind, pattern, really, spans)
+    return sorted((at[start], at[end - 1] + 1, kind) for start, end, kind in spans)
 
 
 def _spans(
@@ -175,10 +175,10 @@ def names_a_person(value: str, *, loose: bool = True) -> bool:
     flat = normalised(value)[0].strip()
     if "@" not in flat and "+" not in flat and (not loose or flat.isalpha() or len(flat) < 7):
         return False
-    found = find(flat)
+    spans = find(flat)
     if loose:
-        return "@" in flat or any(start == 0 and end == len(flat) for start, end, _ in found)
-    return any(kind == "email" or "+" in flat[start:end] for start, end, kind in found)
+        return "@" in flat or any(start == 0 and end == len(flat) for start, end, _ in spans)
+    return any(kind == "email" or "+" in flat[start:end] for start, end, kind in spans)
 
 
 def pseudonym(value: str, key: bytes) -> str:

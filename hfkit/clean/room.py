@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -20,7 +20,10 @@ Entries = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Cleaned:
-    """What is left after cleaning, and the books: `masked` by kind, `repeated` by source, `unlabelled` by question."""
+    """What is left after cleaning, and the books: `masked` by kind, `repeated` by source, `unlabelled` by question.
+
+    `bins` says where numeric attributes were cut into groups (see bins.binned).
+    """
 
     items: pd.DataFrame
     feedback: pd.DataFrame
@@ -33,6 +36,7 @@ class Cleaned:
     masked: Counter[str]
     repeated: dict[str, int]
     unlabelled: dict[str, int]
+    bins: dict[str, list[float]] = field(default_factory=dict)
 
 
 def clean(
@@ -100,11 +104,12 @@ def _parts(ledger: Ledger, sources: Sequence[settings.Source]) -> rules.Parts:
 
 def _named(frame: pd.DataFrame, secret: Callable[[], bytes] | None) -> pd.DataFrame:
     """Identifiers that are personal data become pseudonyms, the same everywhere."""
-    found = {
-        name: [v for v in frame[name].dropna().unique() if private.names_a_person(v, loose=name == "rater_id")]
-        for name in ("rater_id", "feedback_id", "item_id") if name in frame
+    people = ("rater_id", "unit_id")
+    personal = {
+        name: [v for v in frame[name].dropna().unique() if private.names_a_person(v, loose=name in people)]
+        for name in ("rater_id", "unit_id", "feedback_id", "item_id") if name in frame
     }  # fmt: skip
-    if not any(found.values()):
+    if not any(personal.values()):
         return frame
     if secret is None:
         raise ParamError(
@@ -112,7 +117,7 @@ def _named(frame: pd.DataFrame, secret: Callable[[], bytes] | None) -> pd.DataFr
             where="room clean", todo="pass secret=tables.secret",
         )  # fmt: skip
     key = secret()
-    names = {n: {v: private.pseudonym(v, key) for v in values} for n, values in found.items() if values}
+    names = {n: {v: private.pseudonym(v, key) for v in values} for n, values in personal.items() if values}
     return frame.assign(**{n: frame[n].map(lambda v, new=new: new.get(v, v)) for n, new in names.items()})
 
 
@@ -144,10 +149,10 @@ def _tables(parts: rules.Parts, given: settings.Settings, ledger: Ledger) -> tup
 def _items(items: pd.DataFrame, rows: pd.DataFrame, given: settings.Settings, ledger: Ledger) -> pd.DataFrame:
     """Items of known components, decisions filled; an item of none goes, with all its records."""
     items = _shaped(items, schema.ITEMS)
-    known = [c.component for c in given.components]
-    for reason, bad in (("missing", items["component"].isna()), ("unknown_component", ~items["component"].isin(known))):
+    names = [c.component for c in given.components]
+    for reason, bad in (("missing", items["component"].isna()), ("unknown_component", ~items["component"].isin(names))):
         ledger.reject(rows, rows["item_id"].isin(items.loc[bad, "item_id"]), reason, "component")
-    items = items[items["component"].isin(known)]
+    items = items[items["component"].isin(names)]
     return items.assign(decision=rules.decisions(items, given.components))
 
 
@@ -193,16 +198,16 @@ def _components(given: settings.Settings) -> pd.DataFrame:
 
 def _unlabelled(feedback: pd.DataFrame, given: settings.Settings) -> dict[str, int]:
     """Answers to questions that no rubric entry explains, by question."""
-    known = [r.question for r in given.rubric]
-    counts = feedback.loc[~feedback["question"].isin(known), "question"].value_counts()
+    names = [r.question for r in given.rubric]
+    counts = feedback.loc[~feedback["question"].isin(names), "question"].value_counts()
     return {str(q): int(n) for q, n in sorted(counts.items())}
 
 
-def _nothing(ledger: Ledger, what: str) -> NothingLeft:
+def _nothing(ledger: Ledger, missing: str) -> NothingLeft:
     reasons = ledger.rejects()["reason"].value_counts().head(3)
     why = ", ".join(f"{n} {r}" for r, n in reasons.items()) or "the sources hold no records"
     return NothingLeft(
-        expected=f"at least one usable {what}", found=f"none of {len(ledger.reason)} records ({why})",
+        expected=f"at least one usable {missing}", found=f"none of {len(ledger.reason)} records ({why})",
         where="room clean",
         todo="look at the most frequent reason: most often the mapping in clean.sources names the wrong column",
     )  # fmt: skip

@@ -39,8 +39,8 @@ def consent(parts: Parts, ledger: Ledger, *, assume: bool) -> Parts:
     if not assume:
         agreed = scope.notna() | author.isin(by_rater["granted"])
         ledger.reject(feedback, ~agreed, "no_consent", "consent_scope")
-        known = by_rater["granted"] | set(author[(agreed & ~scope.isin(REFUSING)).to_numpy()].dropna())
-        ledger.reject(raters, ~who.isin(known), "no_consent", "consent")
+        named = by_rater["granted"] | set(author[(agreed & ~scope.isin(REFUSING)).to_numpy()].dropna())
+        ledger.reject(raters, ~who.isin(named), "no_consent", "consent")
     raters = raters.assign(consent=stated) if "consent" in raters else raters
     return parts | {"raters": ledger.keep(raters), "feedback": ledger.keep(feedback)}
 
@@ -63,11 +63,11 @@ def single(frame: pd.DataFrame, key: tuple[str, ...], ledger: Ledger, *, distinc
     if not again.any():
         return frame
     content = [c for c in frame.columns if not c.startswith("_")]
-    some = frame[again]
-    first_seen = ~some.duplicated([*content, "_raw"])
-    variants = first_seen.groupby([some[k] for k in keys]).transform("sum")
+    repeats = frame[again]
+    first_seen = ~repeats.duplicated([*content, "_raw"])
+    variants = first_seen.groupby([repeats[k] for k in keys]).transform("sum")
     clash = pd.Series(False, index=frame.index)
-    clash[some.index] = (variants > 1).to_numpy()
+    clash[repeats.index] = (variants > 1).to_numpy()
     ledger.reject(frame, clash, "conflict", key[0])
     repeat = frame.duplicated(keys) & ~clash
     if not distinct:
@@ -118,8 +118,8 @@ def meaning(feedback: pd.DataFrame, items: pd.DataFrame, rubric: list[Rubric]) -
         if entry.component != "item":
             component[here] = entry.component
         if entry.states == "agreement":
-            known = decision[here].where(own[here] == component[here])
-            says = known.where(says == 1, 1 - known).where(says.notna())
+            named = decision[here].where(own[here] == component[here])
+            says = named.where(says == 1, 1 - named).where(says.notna())
         label[here] = says
     return feedback.assign(component=component, label=label)
 
@@ -149,9 +149,9 @@ def in_range(feedback: pd.DataFrame, rubric: list[Rubric], ledger: Ledger) -> pd
     return ledger.keep(feedback)
 
 
-def referred(frame: pd.DataFrame, name: str, known: pd.Series | list[str], reason: str, ledger: Ledger) -> pd.DataFrame:
+def referred(frame: pd.DataFrame, name: str, named: pd.Series | list[str], reason: str, ledger: Ledger) -> pd.DataFrame:
     """Rows whose `name` is known in the other table; the others are rejected."""
-    ledger.reject(frame, ~frame[name].isin(known), reason, name)
+    ledger.reject(frame, ~frame[name].isin(named), reason, name)
     return ledger.keep(frame)
 
 
@@ -161,10 +161,10 @@ def look_alikes(frame: pd.DataFrame) -> dict[str, int]:
     >>> look_alikes(pd.DataFrame({"cohort.sex": ["F", "f", "M"]}))
     {'cohort.sex': 1}
     """
-    found = {}
+    disagreeing = {}
     for name in schema.cohorts(frame):
         groups = frame[name].dropna().unique()
         same = {normalised(str(g))[0].strip().casefold() for g in groups}
         if len(same) < len(groups):
-            found[name] = len(groups) - len(same)
-    return found
+            disagreeing[name] = len(groups) - len(same)
+    return disagreeing

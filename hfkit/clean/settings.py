@@ -123,6 +123,8 @@ def _source(source: Source, where: str) -> None:
             families = [f"{f}*" for f in table.families]
             raise _wrong(f"a column of {source.table}: {', '.join([*declared, *families])}", repr(name),
                          f"{where}.columns", near(name, declared, "rename or remove it"))  # fmt: skip
+        if family and set('=&"') & set(name):
+            raise _wrong('a name without =, & and "', repr(name), f"{where}.columns", "rename it: it names groups")
     key = [k for k in table.key if k not in source.columns]
     if key:
         raise _wrong(f"{key[0]} ({_meaning(table, key[0])})", "no such key", f"{where}.columns", f"map {key[0]}")
@@ -135,9 +137,9 @@ def _meaning(table: schema.Table, name: str) -> str:
 
 def _entry(entry: Rubric, components: set[str], where: str) -> None:
     if entry.component != "item" and entry.component not in components:
-        known = ["item", *sorted(components)]
-        raise _wrong(f"one of {', '.join(known)}", repr(entry.component), f"{where}.component",
-                     near(entry.component, known, "name one of them"))  # fmt: skip
+        names = ["item", *sorted(components)]
+        raise _wrong(f"one of {', '.join(names)}", repr(entry.component), f"{where}.component",
+                     near(entry.component, names, "name one of them"))  # fmt: skip
     if isinstance(entry.positive, list) and isinstance(entry.negative, list):
         both = sorted(set(entry.positive) & set(entry.negative))
         if both:
@@ -153,15 +155,15 @@ def _span(side: list[str] | AtLeast | AtMost) -> tuple[float, float] | None:
     return (float("-inf"), side.at_most) if isinstance(side, AtMost) else None
 
 
-def near(name: str, known: Sequence[str], otherwise: str) -> str:
+def near(name: str, names: Sequence[str], otherwise: str) -> str:
     """What to type next: the nearest known name.
 
     >>> near("rater", ["rater_id", "value"], "rename it")
     'did you mean rater_id?'
     """
-    folded = {k.casefold(): k for k in known}
-    found = difflib.get_close_matches(name.strip().casefold(), folded, n=1, cutoff=0.5)
-    return f"did you mean {folded[found[0]]}?" if found else otherwise
+    folded = {k.casefold(): k for k in names}
+    close = difflib.get_close_matches(name.strip().casefold(), folded, n=1, cutoff=0.5)
+    return f"did you mean {folded[close[0]]}?" if close else otherwise
 
 
 _MODELS: dict[str, type[BaseModel]] = {"sources": Source, "components": Component, "rubric": Rubric}

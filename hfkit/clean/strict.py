@@ -76,8 +76,8 @@ def numbers(values: pd.Series) -> pd.Series:
     >>> numbers(pd.Series(["4.0", "1_0", "inf", "٤", None, "1e999"])).tolist()
     [4.0, nan, nan, nan, nan, nan]
     """
-    known = {v: float(v) for v in values.dropna().unique() if len(v) < 40 and NUMBER.fullmatch(v)}
-    out = values.map(known).astype("float64")
+    numbers = {v: float(v) for v in values.dropna().unique() if len(v) < 40 and NUMBER.fullmatch(v)}
+    out = values.map(numbers).astype("float64")
     return out.where(np.isfinite(out))
 
 

@@ -36,6 +36,10 @@ def evidence(cleaned: Cleaned) -> pd.DataFrame:
             note = "names that differ only in case, blanks or invisible characters are counted as different groups"
             group = name.replace("cohort.", f"{where}.")
             rows.append(ev.row("look-alike group names", group=group, value=float(n), n=len(frame), note=note))
+    for name, edges in cleaned.bins.items():
+        note = f"cut at {', '.join(f'{e:g}' for e in edges)}: declare other edges under clean.bins"
+        rows.append(ev.row("groups made of numbers", group=f"attribute={name}", value=float(len(edges) + 1),
+                           n=len(cleaned.items) + len(cleaned.raters), note=note))  # fmt: skip
     return ev.table(rows)
 
 

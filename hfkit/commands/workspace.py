@@ -16,7 +16,7 @@ import orjson
 import yaml
 
 from hfkit.commands import files
-from hfkit.shared import tables
+from hfkit.shared import rooms, tables
 from hfkit.shared.errors import MissingFile, ParamError, WouldOverwrite
 from hfkit.shared.params import load
 
@@ -69,7 +69,7 @@ def complete(params: Path) -> bytes:
     nothing can be appended without changing what is there.
     """
     text, content = params.read_bytes(), load(params)
-    missing = [room for room in tables.ROOMS if room not in content]
+    missing = [room for room in rooms.NAMES if room not in content]
     if not missing:
         return text
     lines = "".join(f"{room}: {{}}  # empty, added by hfkit workspace: DVC needs the section\n" for room in missing)

@@ -21,16 +21,16 @@ def _conversation(record: dict[str, Any]) -> dict[str, Any] | None:
     messages = record.get("messages")
     if not isinstance(messages, list) or not messages:
         return None
-    said: dict[str, list[str]] = {"user": [], "assistant": []}
+    turns: dict[str, list[str]] = {"user": [], "assistant": []}
     for message in messages:
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
             return None
         words = _words(message.get("content"))
         if words is None:
             return None
-        said.setdefault(message["role"], []).append(words)
-    last = {f"last_{role}": said[role][-1] if said[role] else None for role in ("user", "assistant")}
-    return {k: v for k, v in record.items() if k != "messages"} | last | {"turns": len(said["user"])}
+        turns.setdefault(message["role"], []).append(words)
+    last = {f"last_{role}": turns[role][-1] if turns[role] else None for role in ("user", "assistant")}
+    return {k: v for k, v in record.items() if k != "messages"} | last | {"turns": len(turns["user"])}
 
 
 def _words(content: Any) -> str | None:

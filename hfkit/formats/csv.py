@@ -57,8 +57,8 @@ def _header(text: str, source: str) -> tuple[list[str], int]:
     if other or not row:
         raise _refuse("names separated by commas", f"a header with {other or 'a broken quote'}", source)
     if not all(n.strip() for n in names) or len(set(names)) < len(names):
-        found = "an empty name" if not all(n.strip() for n in names) else "a repeated name"
-        raise _refuse("a name for each column, each once", f"{found} among {len(names)}", source)
+        problem = "an empty name" if not all(n.strip() for n in names) else "a repeated name"
+        raise _refuse("a name for each column, each once", f"{problem} among {len(names)}", source)
     return names, row.end()
 
 
@@ -92,8 +92,8 @@ def _strict(text: str, start: int, width: int, source: str) -> tuple[list[list[s
     while at < len(text):
         number += 1
         row = _ROW.match(text, at)
-        found = row or _LINE.match(text, at)
-        record = found[0] if found else ""
+        match = row or _LINE.match(text, at)
+        record = match[0] if match else ""
         fields = _split(record) if row else []
         reason = _reason(record, len(fields), width, well_formed=row is not None)
         if reason:
@@ -108,7 +108,7 @@ def _strict(text: str, start: int, width: int, source: str) -> tuple[list[list[s
     return good, lines, rejects
 
 
-def _reason(record: str, found: int, width: int, *, well_formed: bool) -> str:
+def _reason(record: str, fields: int, width: int, *, well_formed: bool) -> str:
     """Why a record cannot be read, "" where it can."""
     if not record.strip("\r\n"):
         return "blank_line"
@@ -116,18 +116,18 @@ def _reason(record: str, found: int, width: int, *, well_formed: bool) -> str:
         return "encoding"
     if not well_formed:
         return "too_long" if len(record) > MAX_FIELD else "quote"
-    return "" if found == width else "field_count"
+    return "" if fields == width else "field_count"
 
 
 def _split(record: str) -> list[str]:
     """The fields of one well-formed record."""
     body = record.removesuffix("\n").removesuffix("\r")
     fields, at = [], 0
-    while found := _CELL.match(body, at):
-        fields.append(found[0])
-        if found.end() == len(body):
+    while match := _CELL.match(body, at):
+        fields.append(match[0])
+        if match.end() == len(body):
             break
-        at = found.end() + 1
+        at = match.end() + 1
     return [f[1:-1].replace('""', '"') if f.startswith('"') else f for f in fields]
 
 

@@ -31,9 +31,9 @@ def read_lines(data: bytes, source: str, convert: Callable[[Row], Row | None]) -
     body = data.removeprefix(b"\xef\xbb\xbf")
     first = body.lstrip()[:1]
     if first == b"[" or not first or b"\0" in body[:4096]:
-        found = {b"[": "one JSON array", b"": "an empty file"}.get(first, "binary data or another encoding")
+        content = {b"[": "one JSON array", b"": "an empty file"}.get(first, "binary data or another encoding")
         raise UnknownFormat(
-            expected="one JSON object a line", found=found, where=f"source {source}", todo="export it as JSON lines",
+            expected="one JSON object a line", found=content, where=f"source {source}", todo="export it as JSON lines",
         )  # fmt: skip
     rows: list[Row] = []
     lines: list[int] = []

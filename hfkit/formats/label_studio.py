@@ -84,8 +84,8 @@ def _result(result: Any, common: dict[str, Any]) -> tuple[dict[str, Any] | None,
 _KEYS = {"textarea": "text"}
 
 
-def _refuse(found: str, source: str) -> UnknownFormat:
+def _refuse(problem: str, source: str) -> UnknownFormat:
     return UnknownFormat(
-        expected="a JSON list of tasks", found=found, where=f"source {source}, format label_studio",
+        expected="a JSON list of tasks", found=problem, where=f"source {source}, format label_studio",
         todo="in Label Studio choose Export, format JSON (not JSON-MIN, not CSV)",
     )  # fmt: skip

@@ -31,8 +31,8 @@ def read(data: bytes, source: str) -> Records:
         content = file.read()
         content.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, UnicodeDecodeError) as e:
-        found = str(e).splitlines()[0][:120] if str(e) else type(e).__name__
-        raise _refuse("a sound Parquet file", found, source) from None
+        problem = str(e).splitlines()[0][:120] if str(e) else type(e).__name__
+        raise _refuse("a sound Parquet file", problem, source) from None
     columns = {name: _cells(content.column(name)) for name in names}
     return Records(source, pd.DataFrame(columns, index=range(content.num_rows)), range(1, content.num_rows + 1))
 
@@ -60,7 +60,7 @@ def _utc(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.timestamp("us", "UTC" if column.type.tz else None), safe=False)
 
 
-def _refuse(expected: str, found: str, source: str) -> UnknownFormat:
+def _refuse(expected: str, problem: str, source: str) -> UnknownFormat:
     return UnknownFormat(
-        expected=expected, found=found, where=f"source {source}, format parquet", todo="write the file again, flat",
+        expected=expected, found=problem, where=f"source {source}, format parquet", todo="write the file again, flat",
     )  # fmt: skip

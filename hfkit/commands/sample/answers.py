@@ -51,7 +51,7 @@ def make(items: pd.DataFrame, raters: pd.DataFrame, total: int, rng: Rng) -> pd.
     plan = _plan(items, raters, total, rng)
     seconds = _when(plan, items, rng)
     plan = plan.assign(seconds=seconds).sort_values(["seconds", "rater", "item"], ignore_index=True)
-    said = _say(plan, items, raters, rng)
+    texts = _say(plan, items, raters, rng)
     rank = plan.groupby("channel").cumcount() + 1
     width = max(4, len(str(len(plan))))
     ids = [f"a{k}" if c == 2 else f"{PREFIX[c]}{k:0{width}d}" for c, k in zip(plan["channel"], rank, strict=True)]
@@ -65,7 +65,7 @@ def make(items: pd.DataFrame, raters: pd.DataFrame, total: int, rng: Rng) -> pd.
         "rater_kind": np.where(tool, "code", "human"), "channel": words(CHANNELS, plan["channel"].to_numpy()),
         "created_at": times(plan["seconds"].to_numpy()), "consent_scope": scope, "model_version": "v0",
         "component": items["component"].to_numpy()[plan["item"]],
-        **said, "_kind": plan["kind"].to_numpy(), "_item": plan["item"].to_numpy(), "_rater": plan["rater"].to_numpy(),
+        **texts, "_kind": plan["kind"].to_numpy(), "_item": plan["item"].to_numpy(), "_rater": plan["rater"].to_numpy(),
     })  # fmt: skip
 
 

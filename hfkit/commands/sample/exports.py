@@ -104,15 +104,15 @@ def _plain(b: Built, rows: pd.DataFrame) -> Iterator[Row]:
 
 
 def _thumb(r: Row) -> Row:
-    told = {"comment": r["text"]} if r["text"] else {}
-    return {"id": r["feedback_id"], "user": r["rater_id"], "reply": r["item_id"], "thumb": r["value"], **told,
+    comment = {"comment": r["text"]} if r["text"] else {}
+    return {"id": r["feedback_id"], "user": r["rater_id"], "reply": r["item_id"], "thumb": r["value"], **comment,
             "at": r["at"], "sec": r["seconds"], "scope": r["scope"]}  # fmt: skip
 
 
 def _chat(r: Row) -> Row:
-    said = [("user", f"help: {r['noun']}"), ("assistant", "Done."), ("user", r["text"])]
+    turns = [("user", f"help: {r['noun']}"), ("assistant", "Done."), ("user", r["text"])]
     return {"id": r["feedback_id"], "user": r["rater_id"], "reply": r["item_id"],
-            "messages": [{"role": who, "content": text} for who, text in said],
+            "messages": [{"role": who, "content": text} for who, text in turns],
             "solved": r["value"], "at": r["at"], "scope": r["scope"]}  # fmt: skip
 
 

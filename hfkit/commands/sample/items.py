@@ -125,13 +125,13 @@ def _logs(items: pd.DataFrame, rng: Rng) -> pd.DataFrame:
     logging = np.array(list(v.LOGGING.values()))
     action = (rng.random(n)[:, None] > np.cumsum(logging, axis=1)[context][:, :-1]).sum(axis=1)
     action = np.where(context == MISSING, MISSING, action)
-    known = context != MISSING
+    has_context = context != MISSING
     mean = np.array(list(v.REWARD.values()))[context, action]
     return items.assign(
         context=words(list(v.CONTEXTS), context),
         action=words(v.ACTIONS, action),
-        propensity=np.where(known, logging[context, action], np.nan),
-        reward=np.where(known, (rng.random(n) < mean).astype(float), np.nan),
+        propensity=np.where(has_context, logging[context, action], np.nan),
+        reward=np.where(has_context, (rng.random(n) < mean).astype(float), np.nan),
     )
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.special import betaincinv, xlogy
 
 from hfkit.aggregate import crowd
-from hfkit.shared import groups, schema
+from hfkit.shared import cohorts, schema
 from hfkit.shared.errors import NothingLeft, ParamError
 
 METHODS = ("majority", "dawid_skene")
@@ -20,10 +20,10 @@ def judgements(
 ) -> pd.DataFrame:
     """Which answers say what, by whom, about whom? Every labelled answer, shaped as schema.JUDGEMENTS.
 
-    weight is 0 for an answer of a flagged rater if `drop_flagged`, else 1. score is the serving model's score of the
-    item, missing where the answer is about another component than the one that made the item. Cohorts of the item
-    become served.*, those of the rater rater.*; unknown ones are "not stated". Raises NothingLeft without a labelled
-    answer.
+    weight is 0 for an answer of a flagged rater if `drop_flagged`, else 1. score is the logged score of the item,
+    missing where the answer is about another component than the one that made the item. Cohorts of the item become
+    served.*, those of the rater rater.*; unknown ones are "not stated". unit_id is that of the item. Raises NothingLeft
+    without a labelled answer.
     """
     rows = feedback.loc[feedback["label"].notna(), [c.name for c in schema.JUDGEMENTS.columns if c.name in feedback]]
     if rows.empty:
@@ -37,11 +37,12 @@ def judgements(
         label=rows["label"].round().astype("int64"), weight=(~rows["rater_id"].isin(flagged)).astype(float)
     )  # fmt: skip
     served = out[["item_id"]].merge(items, on="item_id", how="left", validate="many_to_one")
+    out["unit_id"] = served["unit_id"].to_numpy()
     out["score"] = served["score"].where(served["component"] == out["component"]).to_numpy()
     judged = out[["rater_id"]].merge(raters, on="rater_id", how="left", validate="many_to_one")
     for family, table in (("served.", served), ("rater.", judged)):
         for column in schema.cohorts(table):
-            out[family + column.removeprefix("cohort.")] = groups.names(table, column).to_numpy()
+            out[family + column.removeprefix("cohort.")] = cohorts.words(table[column]).to_numpy()
     return schema.shape(out, schema.JUDGEMENTS)
 
 
@@ -92,8 +93,8 @@ def jeffreys(p: npt.ArrayLike, n: npt.ArrayLike) -> tuple[Floats, Floats]:
 
 def who(judged: pd.DataFrame) -> pd.Series:
     """Who is behind each answer, for counting people: the rater, or the anonymous answer itself."""
-    known = judged["rater_id"].notna()
-    return judged["rater_id"].astype("object").where(known, "\0" + judged["feedback_id"].astype(str))
+    named = judged["rater_id"].notna()
+    return judged["rater_id"].astype("object").where(named, "\0" + judged["feedback_id"].astype(str))
 
 
 def _units(used: pd.DataFrame) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
