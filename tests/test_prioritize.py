@@ -14,7 +14,7 @@ from hfkit.prioritize import budget, cluster, harm
 from hfkit.prioritize import issues as worth
 from hfkit.shared import schema
 from hfkit.shared.errors import ParamError
-from hfkit.shared.stats import wilson
+from hfkit.shared.intervals import wilson
 
 WORDS = {
     "slang": ["yeet", "bruh", "lit", "sus", "cringe", "salty", "flex", "vibe"],
@@ -107,14 +107,14 @@ def test_the_campaign_is_excluded_and_the_fault_is_not(seed: int) -> None:
     assert set(topic[bad]) == {"garden"}
     assert topic.iloc[0] == "slang"
     assert issues.loc[bad, "rank"].min() > issues.loc[~bad, "rank"].max()
-    rows, queue = prioritize.spend(given, issues, member)
+    rows, queue, beyond = prioritize.spend(given, issues, member)
     left = rows[rows["use"] == "exclude"]
     assert set(left["issue_id"]) == set(issues.loc[bad, "issue_id"])
     assert (left["weight"] == 0).all()
     assert set(queue.loc[queue["reason"] == "excluded issue", "item_id"]) <= set(left["item_id"])
     table = prioritize.evidence(issues, find(given)[2], given.feedback, given.items)
     assert table.loc[table["measure"] == "training harm", "verdict"].eq("fail").sum() == bad.sum()
-    assert "left out of training" in prioritize.answer(issues, queue)
+    assert "whose labels harmed it" in prioritize.answer(issues, rows, queue, beyond)
     assert prioritize.metrics(issues, rows, queue)["issues_excluded"] == bad.sum()
 
 
@@ -131,8 +131,10 @@ def test_order_of_rows_does_not_matter() -> None:
     given = world(4, n=500)
     mixed = prioritize.Inputs(**{k: v.sample(frac=1, random_state=8) for k, v in vars(given).items()})
     a, b = find(given), find(mixed)
-    for one, other in zip([*a, *prioritize.spend(given, *a[:2])], [*b, *prioritize.spend(mixed, *b[:2])], strict=True):
+    first, second = prioritize.spend(given, *a[:2]), prioritize.spend(mixed, *b[:2])
+    for one, other in zip([*a, *first[:2]], [*b, *second[:2]], strict=True):
         pd.testing.assert_frame_equal(one, other)
+    assert first[2] == second[2]
 
 
 def test_benefit_is_hand_arithmetic() -> None:
@@ -159,7 +161,7 @@ def test_benefit_is_hand_arithmetic() -> None:
                            "risk": 0.5, "p": 0.5, "n_test": 40})  # fmt: skip
     ranked = worth.rank(complaints, titles, found, harmed, worth.efforts(components, {}), fdr=0.05)
     assert ranked["value_per_day"].tolist() == pytest.approx([58.75])
-    assert ranked["verdict"].tolist() == ["cannot tell"]
+    assert ranked["verdict"].tolist() == ["inconclusive"]
     half = worth.rank(complaints, titles, found, harmed, worth.efforts(components, {"x": 2}), fdr=0.05)
     assert half["value_per_day"].tolist() == pytest.approx([117.5])
 
@@ -177,26 +179,42 @@ def test_benefit_interval_against_a_bootstrap_of_rows() -> None:
     )
 
 
-def test_the_budget_is_respected() -> None:
+def test_every_labelled_row_trains_unless_its_issue_is_excluded() -> None:
     given = world(5, n=500)
     issues, member, _ = find(given)
-    for total, share in ((100, 0.2), (50, 0.0), (40, 1.0), (10_000, 0.1)):
-        rows, queue = prioritize.spend(given, issues, member, budget_rows=total, explore_share=share)
-        assert len(queue) <= round(total * share)
-        assert (rows["use"] == "exploit").sum() <= total - round(total * share)
+    bad = issues.loc[issues["verdict"] == "exclude", "issue_id"]
+    assert len(bad) == 1
+    out = member.loc[member["issue_id"].isin(bad), "item_id"]
+    for size in (0, 40):
+        rows, _, _ = prioritize.spend(given, issues, member, ask_items=size)
+        assert len(rows) == len(given.labels)
         assert not rows.duplicated(["item_id", "component"]).any()
-        assert queue["priority"].is_monotonic_decreasing
-    everything = prioritize.spend(given, issues, member, budget_rows=10_000, explore_share=0.0)[0]
-    assert len(everything) == len(given.labels)
+        trained = rows.set_index("item_id")["use"] == "exploit"
+        assert set(trained.index[~trained]) == set(out)
+        assert (rows.loc[rows["use"] == "exploit", "weight"] > 0).all()
 
 
-def test_the_best_rows_come_first() -> None:
-    given = world(5, n=500, campaign=False)
+def test_rare_positives_all_train() -> None:
+    """A budget of rows stripped positives: of 1,000 labels with 9 events all 9 teach."""
+    labels = pd.DataFrame({"item_id": [f"i{k:03d}" for k in range(1000)], "component": "safety", "p": 0.0, "low": 0.0,
+                           "high": 0.9, "label": 0, "n_answers": 1, "disagreement": 0.0})  # fmt: skip
+    labels.loc[:8, ["p", "low", "high", "label"]] = [1.0, 0.1, 1.0, 1]
+    member = pd.DataFrame({"item_id": [], "component": [], "issue_id": []}, dtype="str")
+    rows = budget.split(labels, pd.Series(np.nan, index=labels.index), member, set())
+    assert (rows["use"] == "exploit").all()
+    assert rows["item_id"].isin(labels["item_id"][:9]).sum() == 9
+
+
+def test_the_queue_is_as_long_as_people_have_time_and_the_rest_is_counted() -> None:
+    given = world(5, n=500)
     issues, member, _ = find(given)
-    few = prioritize.spend(given, issues, member, budget_rows=50, explore_share=0.0)[0]
-    all_ = prioritize.spend(given, issues, member, budget_rows=10_000, explore_share=0.0)[0]
-    rest = all_[~all_["item_id"].isin(few["item_id"]) & (all_["use"] == "exploit")]
-    assert few["priority"].min() >= rest["priority"].max()
+    _, whole, beyond = prioritize.spend(given, issues, member, ask_items=10_000)
+    assert beyond == 0
+    rows, queue, beyond = prioritize.spend(given, issues, member, ask_items=40)
+    assert (len(queue), beyond) == (40, len(whole) - 40)
+    assert queue["priority"].is_monotonic_decreasing
+    assert queue["item_id"].tolist() == whole["item_id"].tolist()[:40]
+    assert f"{beyond:,} more would be worth asking about" in prioritize.answer(issues, rows, queue, beyond)
 
 
 def test_the_queue_prefers_split_labels_thresholds_and_small_groups() -> None:
@@ -258,7 +276,7 @@ def test_rare_words_appear_nowhere() -> None:
         "component": "a", "rater_id": [f"u{i % 20}" for i in range(40)], "text": None, "wrong": True,
         "comment": ["slow page"] * 20 + ["rude voice"] * 16 + ["rude lindqvist"] * 4,
     })  # fmt: skip
-    _, titles = cluster.cluster(found, max_issues=8, min_people=5, rng=np.random.default_rng(0))
+    _, titles = cluster.assign(found, max_issues=8, min_people=5, rng=np.random.default_rng(0))
     said = " ".join(titles["title"])
     assert "lindqvist" not in said
     assert {"slow", "rude"} <= set(said.replace("·", " ").split())
@@ -273,14 +291,14 @@ def test_click_world_without_text_score_or_raters() -> None:
     clicks = pd.DataFrame({"i": np.arange(n), "rater_id": None, "label": (rng.random(n) < 0.02).astype(int)})
     given = inputs(items.assign(score=np.nan), clicks)
     issues, member, _ = find(given)
-    assert issues["verdict"].tolist() == ["cannot tell"]
+    assert issues["verdict"].tolist() == ["inconclusive"]
     assert issues[["benefit", "value_per_day", "risk"]].isna().all(axis=None)
     assert "items.decision" in issues["note"][0]
-    rows, queue = prioritize.spend(given, issues, member, budget_rows=10_000, explore_share=0.0)
+    rows, queue, beyond = prioritize.spend(given, issues, member, ask_items=0)
     assert (rows["use"] == "exploit").sum() == n
-    assert "not enough data" in prioritize.answer(issues, queue)
+    assert "not enough data" in prioritize.answer(issues, rows, queue, beyond)
     table = prioritize.evidence(issues, find(given)[2], given.feedback, given.items)
-    assert set(table["verdict"]) == {"cannot tell"}
+    assert set(table["verdict"]) == {"inconclusive"}
     assert prioritize.gained(issues).to_numpy().tolist() == [[0.0, 0.0]]
 
 
@@ -291,9 +309,9 @@ def test_no_complaint_no_issue() -> None:
     given = inputs(items, pd.DataFrame({"i": [0, 1], "rater_id": ["u", "v"], "label": [1, 0]}))
     issues, member, found = find(given)
     assert (len(issues), len(member), len(found)) == (0, 0, 0)
-    rows, queue = prioritize.spend(given, issues, member, budget_rows=10, explore_share=0.0)
+    rows, queue, beyond = prioritize.spend(given, issues, member, ask_items=0)
     assert len(rows) == 2
-    assert "not enough data" in prioritize.answer(issues, queue)
+    assert "not enough data" in prioritize.answer(issues, rows, queue, beyond)
     assert np.isnan(prioritize.metrics(issues, rows, queue)["benefit"])
     assert len(prioritize.curve(issues)) == 0
 
@@ -308,11 +326,12 @@ def planted() -> tuple[prioritize.Inputs, dict[str, object]]:
     """The sample world as far as this room, by way of the rooms before it."""
     made = sample()
     rng = np.random.default_rng(1)
-    trust = audit.audit(
+    trust = audit.assess(
         made["items"], made["feedback"], made["raters"], made["population"], rules=audit.Rules(n_boot=10), rng=rng
     ).rater_trust
-    found = aggregate.aggregate(made["feedback"], made["items"], made["raters"], trust)
-    routes, _ = route.route(made["feedback"], made["components"])
+    judged = aggregate.judgements(made["feedback"], made["items"], made["raters"], trust, drop_flagged=True)
+    found = aggregate.combine(judged, made["items"])
+    routes, _ = route.assign(made["feedback"], made["components"])
     given = prioritize.Inputs(
         items=made["items"], feedback=made["feedback"], components=made["components"], population=made["population"],
         rater_trust=trust, labels=found.labels, judgements=found.judgements, routes=routes,
@@ -333,7 +352,7 @@ def test_sample_world(planted: tuple[prioritize.Inputs, dict[str, object]]) -> N
     topics = [set(t) for part in truth["topics"].values() for t in part.values()]
     pure = [any(set(title.split(" · ")) <= t for t in topics) for title in issues["title"]]
     assert np.mean(pure) >= 0.8
-    rows, queue = prioritize.spend(given, issues, member, budget_rows=6000, explore_share=0.05)
+    rows, queue, _ = prioritize.spend(given, issues, member)
     assert len(queue) == 300
     assert set(queue["ask"]) == {truth["quiet_cohort"]["group"]}
     assert not rows.loc[rows["use"] == "exploit", "item_id"].isin(mine).any()
@@ -364,7 +383,7 @@ def test_popquorn_without_comments() -> None:
     issues, member, found = find(given)
     assert len(issues) >= 1
     assert issues[["benefit", "low", "high", "risk"]].notna().all(axis=None)
-    rows, queue = prioritize.spend(given, issues, member)
-    assert len(rows) <= len(given.labels)
-    assert prioritize.answer(issues, queue).startswith("Fix first")
+    rows, queue, beyond = prioritize.spend(given, issues, member)
+    assert len(rows) == len(given.labels)
+    assert prioritize.answer(issues, rows, queue, beyond).startswith("Fix first")
     assert len(prioritize.evidence(issues, found, given.feedback, given.items)) == 1 + 2 * len(issues)

@@ -19,12 +19,11 @@ from fairlearn.postprocessing import ThresholdOptimizer
 from fairlearn.reductions import DemographicParity, ErrorRate, ExponentiatedGradient
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.metrics import confusion_matrix, log_loss, roc_auc_score
 
 from hfkit import retrain
 from hfkit.retrain import mitigate
-from hfkit.shared import evidence as ev
-from hfkit.shared import learn
+from hfkit.shared import cohorts, learn, schema
 from hfkit.shared.errors import BadValue, NothingLeft, OneClass, ParamError
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -44,6 +43,7 @@ def make(n: int = 900, seed: int = 3, baseline: str = "overconfident") -> dict[s
     score = {"overconfident": expit(6 * z + 1), "true": p}[baseline]
     items = pd.DataFrame({"item_id": ids, "component": "c", "text": text, "score": score, "feature.z": z,
                           "feature.kind": rng.choice(["x", "y"], n), "cohort.group": group})  # fmt: skip
+    items["unit_id"] = None
     answer = (rng.random((n, 2)) < p[:, None]).astype(int)
     judged = pd.DataFrame({"feedback_id": [f"f{k}" for k in range(2 * n)], "item_id": np.repeat(ids, 2),
                            "component": "c", "channel": "x", "label": answer.ravel(), "weight": 1.0})  # fmt: skip
@@ -57,14 +57,23 @@ def make(n: int = 900, seed: int = 3, baseline: str = "overconfident") -> dict[s
 def run(world: dict[str, pd.DataFrame], **recipe: object) -> tuple[retrain.Retrained, pd.DataFrame]:
     splits = retrain.split(world["items"], seed=1, test=0.3, calibrate=0.2)
     tables = {k: world[k] for k in ("labels", "judgements", "rows", "components")}
-    return retrain.retrain(world["items"], splits, **tables, recipe=retrain.Recipe(**recipe)), splits
+    return retrain.train(world["items"], splits, **tables, recipe=retrain.Recipe(**recipe)), splits
 
 
-def compare(world: dict[str, pd.DataFrame], margin: float = 0.0, **recipe: object) -> pd.DataFrame:
+def compare(world: dict[str, pd.DataFrame], targets: retrain.Targets | None = None, **recipe: object) -> pd.DataFrame:
+    """The evidence about everyone, by measure."""
+    return evidence(world, targets, **recipe).query("group == 'all'").set_index("measure")
+
+
+def evidence(world: dict[str, pd.DataFrame], targets: retrain.Targets | None = None, **recipe: object) -> pd.DataFrame:
     made, splits = run(world, **recipe)
-    rows = retrain.held_out(made.predictions, splits, world["judgements"])
-    found = retrain.evidence(rows, made.training, margin=margin, level=0.95, n_boot=200, rng=np.random.default_rng(0))
-    return found.set_index("measure")
+    return retrain.evidence(held_out(made, splits, world), made.training, world["components"],
+                            targets=targets or retrain.Targets())  # fmt: skip
+
+
+def held_out(made: retrain.Retrained, splits: pd.DataFrame, world: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    tables = {k: world[k] for k in ("judgements", "labels", "items")}
+    return retrain.test_rows(made.predictions, splits, **tables)
 
 
 # --- the split
@@ -117,14 +126,185 @@ def test_soft_labels_are_fractions_of_rows():
     assert ours.intercept_[0] == pytest.approx(theirs.intercept_[0], abs=1e-4)
 
 
-def test_overconfident_baseline_is_beaten_and_the_true_one_is_not():
-    beaten = compare(make())
-    assert beaten.loc["log loss difference", "verdict"] == "pass"
-    assert beaten.loc["log loss difference", "high"] < -0.1
+def test_overconfident_baseline_is_beaten_in_log_loss_by_recalibration_alone():
+    """An overconfident score at its right threshold decides as well as any: less log loss is no lower cost."""
+    found = compare(make(3000))
+    assert found.loc["log loss change", "high"] < -0.1
+    assert found.loc["log loss change by recalibration", "value"] / found.loc["log loss change", "value"] > 0.85
+    assert found.loc["cost per 1,000 change", "verdict"] != "pass"
     level = compare(make(baseline="true"))
-    assert level.loc["log loss difference", "verdict"] != "pass"
-    assert abs(level.loc["log loss difference", "value"]) < 0.05
-    assert compare(make(), margin=5.0).loc["log loss difference", "verdict"] == "fail"
+    assert abs(level.loc["log loss change", "value"]) < 0.05
+    assert level.loc["cost per 1,000 change", "verdict"] != "pass"
+
+
+def test_a_candidate_that_saves_passes_and_one_that_costs_fails():
+    """A score that says the opposite: its decisions cost about 700 of 1,000, the candidate's about 250."""
+    world = make(2000)
+    world["items"]["score"] = 1 - world["items"]["score"]
+    found = compare(world)
+    assert found.loc["cost per 1,000 change", ["verdict", "better"]].tolist() == ["pass", "lower"]
+    assert found.loc["cost per 1,000 change", "high"] < -300
+    assert compare(world, retrain.Targets(min_saving=900)).loc["cost per 1,000 change", "verdict"] == "fail"
+    made, splits = run(world)
+    rows = held_out(made, splits, world)
+    swapped = rows.rename(columns={"baseline": "candidate", "candidate": "baseline"})
+    worse = retrain.evidence(swapped, made.training, world["components"], targets=retrain.Targets())
+    whole = worse[worse["group"] == "all"].set_index("measure")
+    assert whole.loc["cost per 1,000 change", "verdict"] == "fail"
+    groups = worse[(worse["group"] != "all") & (worse["measure"] == "cost per 1,000 change")]
+    assert groups["verdict"].tolist() == ["fail", "fail"]
+    assert retrain.recommend(worse, made.training)["recommendation"].tolist() == ["keep the baseline"]
+    assert "The cost rises, beyond chance, for served.group=" in retrain.answer(worse, made.training)
+
+
+def test_where_only_recalibration_pays_that_is_recommended():
+    """A score shifted off its threshold, and nothing else to learn from: recalibrating alone brings it back."""
+    world = make(4000, baseline="true")
+    world["items"]["score"] = expit(logit(world["items"]["score"]) - 2.0)
+    options = {"use_text": False, "use_features": False}
+    found = evidence(world, **options)
+    made, _ = run(world, **options)
+    advice = retrain.recommend(found, made.training).iloc[0]
+    assert advice["recalibration_change"] < -50
+    assert advice["recommendation"] == "recalibrate only"
+    assert "recalibrate only" in retrain.answer(found, made.training)
+
+
+def test_where_learning_adds_to_recalibration_the_candidate_is_recommended():
+    world = make(3000)
+    world["items"]["score"] = 0.5 + 0.001 * np.random.default_rng(0).normal(size=3000)
+    found, made = evidence(world), run(world)[0]
+    assert retrain.recommend(found, made.training)["recommendation"].tolist() == ["ship the retrained model"]
+
+
+def test_costs_and_rates_equal_a_confusion_matrix():
+    world = make()
+    world["components"] = world["components"].assign(cost_false_alarm=2.0, cost_miss=5.0, threshold=0.3)
+    made, splits = run(world)
+    rows = held_out(made, splits, world)
+    rows = rows[rows["p"] != 0.5]
+    found = compare(world)
+    cost = {}
+    for model in ("baseline", "recalibrated", "candidate"):
+        (tn, fp), (fn, tp) = confusion_matrix(rows["label"], rows[model] >= 0.3)
+        cost[model] = 1000 * (2 * fp + 5 * fn) / len(rows)
+        assert found.loc[f"cost per 1,000 ({model})", "value"] == pytest.approx(cost[model])
+        assert found.loc[f"true positive rate ({model})", "value"] == pytest.approx(tp / (tp + fn))
+        assert found.loc[f"false positive rate ({model})", "value"] == pytest.approx(fp / (fp + tn))
+        assert found.loc[f"selection rate ({model})", "value"] == pytest.approx((tp + fp) / len(rows))
+    assert found.loc["cost per 1,000 change", "value"] == pytest.approx(cost["candidate"] - cost["baseline"])
+    against = found.loc["cost per 1,000 change against recalibration", "value"]
+    assert against == pytest.approx(cost["candidate"] - cost["recalibrated"])
+    groups = evidence(world)
+    for g in "ab":
+        own = rows[rows["cohort.group"] == g]
+        moved = [
+            np.where(own["label"] == 1, 5 * (own[m] < 0.3), 2 * (own[m] >= 0.3)) for m in ("baseline", "candidate")
+        ]
+        row = groups[(groups["group"] == f"served.group={g}") & (groups["measure"] == "cost per 1,000 change")].iloc[0]
+        assert row["value"] == pytest.approx(1000 * (moved[1] - moved[0]).mean())
+        assert row["n"] == len(own)
+
+
+def test_ties_are_left_out_of_rates_and_costs_and_counted():
+    world = make()
+    made, splits = run(world)
+    rows = held_out(made, splits, world)
+    ties = int((rows["p"] == 0.5).sum())
+    assert ties > 20
+    found = compare(world)
+    assert found.loc["ties left out", ["value", "n"]].tolist() == [ties, len(rows)]
+    assert found.loc["cost per 1,000 (candidate)", "n"] == len(rows) - ties
+    assert found.loc["log loss (candidate)", "n"] == rows["n"].sum()  # a split answer still tells on a probability
+
+
+def test_thresholds_stand_beside_those_that_the_costs_imply():
+    """At costs of 1 and 4 acting pays from 0.2; a calibrated score at a threshold of 0.6 loses by not moving there."""
+    world = make(3000, baseline="true")
+    world["components"] = world["components"].assign(cost_miss=4.0, threshold=0.6)
+    made, splits = run(world)
+    moved = retrain.thresholds(retrain.decided(held_out(made, splits, world), world["components"])).set_index("model")
+    assert moved["declared"].tolist() == [0.6] * 3
+    assert moved["implied"].tolist() == pytest.approx([0.2] * 3)
+    assert (moved.loc[["baseline", "candidate"], "high"] < 0).all()
+    assert moved["change"].tolist() == pytest.approx((moved["cost_implied"] - moved["cost"]).tolist())
+
+
+def test_groups_of_few_people_are_named_and_groups_of_few_rows_get_no_verdict():
+    world = make(1200)
+    test = run(world)[1].query("split == 'test'")["item_id"]
+    small = dict(zip(test[:3], ["few"] * 3, strict=True)) | dict(zip(test[3:20], ["some"] * 17, strict=True))
+    world["items"]["cohort.group"] = world["items"]["item_id"].map(small).fillna(world["items"]["cohort.group"])
+    rows = evidence(world).query("measure == 'cost per 1,000 change' and group != 'all'").set_index("group")
+    assert np.isnan(rows.loc["served.group=few", "value"])
+    assert "named, not numbered" in rows.loc["served.group=few", "note"]
+    assert rows.loc["served.group=some", "verdict"] == "inconclusive"
+    assert "too few to judge" in rows.loc["served.group=some", "note"]
+
+
+def test_intervals_of_main_groups_hold_together():
+    """40 groups that are all alike, candidate decisions at random: some group is called dearer in few worlds."""
+    rng, wrong = np.random.default_rng(8), 0
+    parts = pd.DataFrame({"component": ["c"], "threshold": 0.5, "cost_false_alarm": 1.0, "cost_miss": 1.0})
+    for _ in range(60):
+        n = 1600
+        score = rng.random((n, 2))
+        rows = pd.DataFrame({"component": "c", "item_id": np.arange(n), "label": rng.integers(0, 2, n), "p": 1.0,
+                             "baseline": score[:, 0], "recalibrated": score[:, 0], "candidate": score[:, 1],
+                             "unit": np.arange(n).astype(str), "group": np.arange(n).astype(str),
+                             "cohort.g": rng.integers(0, 40, n).astype(str)})  # fmt: skip
+        found = retrain.cost.evidence(retrain.decided(rows, parts), retrain.Targets(max_rise=0.0))
+        wrong += any(r["verdict"] == "fail" and r["group"] != "all" for r in found)
+    assert wrong / 60 <= 0.05  # one by one, 40 groups of 40 would give .6
+
+
+def test_people_who_come_back_widen_the_intervals():
+    world = make(1500)
+    world["items"]["score"] = 1 - world["items"]["score"]
+    alone = compare(world).loc["cost per 1,000 change"]
+    z = world["items"]["feature.z"].rank().astype(int)
+    world["items"]["unit_id"] = ["u" + str(k // 15) for k in z]  # people who are alike in what they ask
+    together = compare(world).loc["cost per 1,000 change"]
+    assert together["value"] == alone["value"]
+    assert together["high"] - together["low"] > 1.15 * (alone["high"] - alone["low"])
+
+
+def test_without_a_score_the_baseline_is_the_base_rate():
+    world = make(1200)
+    world["items"]["score"] = np.nan
+    made, splits = run(world)
+    train = splits.loc[splits["split"] == "train", "item_id"]
+    rate = world["labels"].set_index("item_id").loc[train, "p"].mean()
+    assert made.predictions["baseline"].unique().tolist() == pytest.approx([rate])
+    assert made.training.loc[0, "baseline"] == "base rate"
+    found = compare(world)
+    assert found.loc["cost per 1,000 change", "verdict"] == "pass"
+    assert found.loc["AUC (baseline)", "value"] == pytest.approx(0.5)
+    assert found["note"].str.contains("serving").sum() == 0
+
+
+def test_a_missing_score_here_and_there_leaves_the_row_out_and_says_so():
+    world = make(900)
+    world["items"].loc[world["items"].index % 3 == 0, "score"] = np.nan
+    made, splits = run(world)
+    rows = held_out(made, splits, world)
+    found = compare(world)
+    whole = rows["baseline"].notna() & (rows["p"] != 0.5)
+    assert found.loc["cost per 1,000 (candidate)", "n"] == whole.sum()
+    assert "without a score are left out" in found.loc["cost per 1,000 (candidate)", "note"]
+
+
+def test_recalibrated_is_the_baseline_after_platts_step():
+    world = make(1500)
+    made, _ = run(world)
+    rows = made.predictions[made.predictions["split"] == "calibrate"].merge(learn.answers(world["judgements"]))
+    x = np.repeat(logit(rows["baseline"].clip(1e-6, 1 - 1e-6)), 2).to_numpy().reshape(-1, 1)
+    y, w = np.tile([1, 0], len(rows)), np.column_stack([rows["k"], rows["n"] - rows["k"]]).ravel()
+    peer = LogisticRegression(C=1000.0, max_iter=2000).fit(x[w > 0], y[w > 0], sample_weight=w[w > 0])
+    test = made.predictions[made.predictions["split"] == "test"]
+    said = peer.predict_proba(logit(test[["baseline"]].clip(1e-6, 1 - 1e-6)).to_numpy())[:, 1]
+    assert test["recalibrated"].to_numpy() == pytest.approx(said, abs=1e-4)
+    assert schema.shape(made.predictions, schema.PREDICTIONS).equals(made.predictions)
 
 
 @pytest.mark.parametrize("step", ["logistic", "isotonic"])
@@ -135,24 +315,38 @@ def test_calibration_heals_what_use_of_the_raw_score_breaks(step):
     assert healed.loc["log loss (candidate)", "value"] < without.loc["log loss (candidate)", "value"] - 0.02
 
 
-def test_evidence_equals_scikit_learn():
+def test_scores_equal_scikit_learn():
     world = make()
     made, splits = run(world)
     found = compare(world)
     rows = world["judgements"].merge(made.predictions[made.predictions["split"] == "test"], on="item_id")
-    for model in ("baseline", "candidate"):
+    for model in ("baseline", "recalibrated", "candidate"):
         said = rows[model].clip(1e-6, 1 - 1e-6)
         assert found.loc[f"log loss ({model})", "value"] == pytest.approx(log_loss(rows["label"], said))
         assert found.loc[f"Brier score ({model})", "value"] == pytest.approx(
             ((rows["label"] - rows[model]) ** 2).mean()
         )
         assert found.loc[f"AUC ({model})", "value"] == pytest.approx(roc_auc_score(rows["label"], rows[model]))
-        acts = rows[model] >= 0.5
-        rate = acts[rows["label"] == 1].mean(), acts[rows["label"] == 0].mean()
-        assert found.loc[f"true positive rate ({model})", "value"] == pytest.approx(rate[0])
-        assert found.loc[f"false positive rate ({model})", "value"] == pytest.approx(rate[1])
     assert found.loc["log loss (candidate)", "n"] == len(rows)
     assert set(made.predictions["split"]) == set(splits["split"]) == {"train", "calibrate", "test"}
+
+
+def test_intervals_of_scores_equal_a_bootstrap_of_texts():
+    world = make(1500)
+    made, splits = run(world)
+    found, rows = compare(world), held_out(made, splits, world)
+    rng = np.random.default_rng(4)
+    items = world["judgements"].merge(made.predictions, on=["item_id", "component"]).query("split == 'test'")
+    by = dict(iter(items.groupby("item_id")))
+    ids = rows["item_id"].to_numpy()
+    draws = []
+    for _ in range(300):
+        part = pd.concat([by[i] for i in rng.choice(ids, len(ids))])
+        draws.append([roc_auc_score(part["label"], part["candidate"]) - roc_auc_score(part["label"], part["baseline"]),
+                      log_loss(part["label"], part["candidate"]) - log_loss(part["label"], part["baseline"].clip(1e-6, 1 - 1e-6))])  # noqa: E501  # fmt: skip
+    for name, spread in zip(("AUC change", "log loss change"), np.std(draws, axis=0), strict=True):
+        width = found.loc[name, "high"] - found.loc[name, "low"]
+        assert width == pytest.approx(2 * 1.96 * spread, rel=0.15)
 
 
 def test_toggles_take_their_inputs_away():
@@ -167,17 +361,17 @@ def test_toggles_take_their_inputs_away():
     assert "nothing to learn from" in bare.training.loc[0, "note"]
 
 
-def test_only_exploited_train_rows_teach():
+def test_every_train_row_teaches_unless_excluded():
     world = make(400)
     made, splits = run(world, min_labels=20)
     train = splits.loc[splits["split"] == "train", "item_id"].tolist()
-    uses = dict(zip(train[:30], ["exclude"] * 10 + ["explore"] * 10 + ["none"] * 10, strict=True))
+    uses = dict(zip(train[:30], ["exclude"] * 10 + ["none"] * 20, strict=True))
     rows = world["rows"].assign(use=world["rows"]["item_id"].map(uses).fillna("exploit"))
     rows = rows[rows["use"] != "none"]
     fewer = run({**world, "rows": rows}, min_labels=20)[0]
-    assert fewer.training.loc[0, ["excluded", "explore", "beyond_budget"]].tolist() == [10, 10, 10]
-    assert fewer.training.loc[0, "rows"] == made.training.loc[0, "rows"] - 30
-    left_out = world["labels"]["item_id"].isin([*uses, *splits.loc[splits["split"] == "test", "item_id"]])
+    assert fewer.training.loc[0, "excluded"] == 10
+    assert fewer.training.loc[0, "rows"] == made.training.loc[0, "rows"] - 10
+    left_out = world["labels"]["item_id"].isin([*train[:10], *splits.loc[splits["split"] == "test", "item_id"]])
     lied = world["labels"].assign(p=world["labels"]["p"].where(~left_out, 1.0))
     told = world["judgements"].assign(label=world["judgements"]["label"].where(
         ~world["judgements"]["item_id"].isin(world["labels"].loc[left_out, "item_id"]), 1))  # fmt: skip
@@ -217,8 +411,9 @@ def test_too_few_labels_keep_the_baseline():
     assert (made.predictions["candidate"] == made.predictions["baseline"]).all()
     assert made.models == {}
     found = compare(make(60))
-    assert found.loc["log loss difference", "verdict"] == "cannot tell"
-    assert "fewer than 100" in found.loc["log loss difference", "note"]
+    assert found.loc["cost per 1,000 change", "value"] == 0
+    assert found.loc["cost per 1,000 change", "verdict"] == "inconclusive"
+    assert "fewer than 100" in found.loc["training rows", "note"]
     unlabelled = make(600)
     more = pd.concat([unlabelled["components"], unlabelled["components"].assign(component="new")])
     assert run({**unlabelled, "components": more})[0].training["status"].tolist() == ["retrained", "kept the baseline"]
@@ -357,7 +552,12 @@ def test_popquorn_calibration_error_falls_on_unseen_texts():
     said = pd.read_csv(SHARED / "popquorn" / "offensiveness_model_v0_predictions.csv")
     items = ratings.drop_duplicates("instance_id")[["instance_id", "text"]].merge(said, on="instance_id")
     items = pd.DataFrame(
-        {"item_id": items["instance_id"].astype(str), "text": items["text"], "score": items["apc_prob_offensive"]}
+        {
+            "item_id": items["instance_id"].astype(str),
+            "text": items["text"],
+            "score": items["apc_prob_offensive"],
+            "unit_id": None,
+        }
     )
     judged = pd.DataFrame(
         {"item_id": ratings["instance_id"].astype(str), "label": (ratings["offensiveness"] >= 3).astype(int)}
@@ -369,7 +569,9 @@ def test_popquorn_calibration_error_falls_on_unseen_texts():
     test = judged.merge(made.predictions[made.predictions["split"] == "test"], on="item_id")
     assert ece(test["baseline"], test["label"]) > 0.15
     assert ece(test["candidate"], test["label"]) < 0.035
-    assert compare(world).loc["log loss difference", "verdict"] == "pass"
+    found = compare(world)
+    assert found.loc["log loss change", "high"] < 0
+    assert found.loc["log loss change by recalibration", "value"] / found.loc["log loss change", "value"] > 0.9
 
 
 def test_open_bandit_without_score_or_text_still_gets_a_candidate():
@@ -381,36 +583,42 @@ def test_open_bandit_without_score_or_text_still_gets_a_candidate():
     features = [c for c in logs.columns if c.startswith("user_feature") and "affinity" not in c][:4]
     items = logs[features].astype("str").rename(columns=lambda c: f"feature.{c}")
     items = items.assign(
-        item_id=[f"r{i:05d}" for i in range(len(logs))], text=pd.Series([None] * len(logs), dtype="str"), score=np.nan
+        item_id=[f"r{i:05d}" for i in range(len(logs))],
+        text=pd.Series([None] * len(logs), dtype="str"),
+        score=np.nan,
+        unit_id=None,
     )
     world = real(items, pd.DataFrame({"item_id": items["item_id"], "label": logs["click"]}), "recommendation")
     assert 60 <= logs["click"].sum() <= 100
     found = compare(world)
     assert found.loc["log loss (candidate)", "value"] < 0.035  # the entropy of 80 clicks in 20,000 is 0.0262
-    assert found.loc["log loss difference", "verdict"] == "cannot tell"
     assert found.loc["true positive rate (candidate)", "value"] == 0
     assert 0.05 < found.loc["true positive rate (candidate)", "high"] < 0.3  # none of about 25 is no certainty
-    assert "no score of the serving model" in found.loc["log loss difference", "note"]
+    assert found.loc["cost per 1,000 change", "verdict"] == "inconclusive"  # neither ever acts: the base rate is 0.004
+    assert found.loc["AUC (baseline)", "value"] == 0.5
 
 
 # --- the page
 
 
-def test_answer_and_metrics_and_curve():
+def test_the_answer_says_the_cost_and_the_rates_before_and_after():
     world = make()
     made, splits = run(world)
-    rows = retrain.held_out(made.predictions, splits, world["judgements"])
-    found = retrain.evidence(rows, made.training, margin=0.0, level=0.95, n_boot=50, rng=np.random.default_rng(0))
-    assert "better for 1" in retrain.answer(found, made.training)
+    rows, found = held_out(made, splits, world), evidence(world)
+    wide = retrain.before_after(found).set_index("measure")
+    text = retrain.answer(found, made.training)
+    assert f"cost {wide.loc['cost per 1,000', 'baseline']:.0f} points per 1,000 served before" in text
+    assert f"{wide.loc['cost per 1,000', 'candidate']:.0f} after" in text
+    assert f"recalibrating alone gives {wide.loc['cost per 1,000', 'recalibrated']:.0f}" in text
+    assert f"false alarms: {wide.loc['false positive rate', 'baseline']:.0%} before" in text
+    assert f"caught: {wide.loc['true positive rate', 'baseline']:.0%} before" in text
     assert retrain.metrics(found, made.training)["components_retrained"] == 1
     curve = retrain.curve(rows)
-    assert curve.groupby("model")["answers"].sum().tolist() == [rows["n"].sum()] * 2
+    assert curve.groupby("model")["answers"].sum().tolist() == [rows["n"].sum()] * 3
     assert float(np.average(curve["share"], weights=curve["answers"])) == pytest.approx(
         rows["k"].sum() / rows["n"].sum()
     )
-    nothing = ev.table([ev.row("log loss difference", component="c", value=np.nan, n=0, verdict="cannot tell")])
-    kept = pd.DataFrame({"component": ["c"], "status": ["kept the baseline"]})
-    assert "Kept the baseline: c." in retrain.answer(nothing, kept)
+    assert cohorts.parse(retrain.by_group(found)["group"].iloc[0]).perspective == "served"
 
 
 def test_logit_is_the_inverse_of_expit():

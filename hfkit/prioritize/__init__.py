@@ -1,8 +1,8 @@
 """Prioritize: what should we fix first, what is it worth, and whom do we ask next?
 
 Answers that say the model was wrong are grouped into issues. Each issue gets a benefit (what its errors cost), an
-effort and a risk (does training on its labels harm?). The budget of rows is then split: items to train on now, items to
-ask people about next, items to leave out.
+effort and a risk (does training on its labels harm?). Every labelled item trains unless its issue is excluded; what
+people have time for is asked about next.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def find_issues(
     a component to the days one of its issues takes. No complaint: empty tables.
     """
     days = _issues.efforts(given.components, effort_days or {})
-    found = _cluster.complaints(given.feedback, given.items, given.routes, given.rater_trust)
-    clustered, titles = _cluster.cluster(found, max_issues=max_issues, min_people=min_people, rng=rng)
+    complaints = _cluster.complaints(given.feedback, given.items, given.routes, given.rater_trust)
+    clustered, titles = _cluster.assign(complaints, max_issues=max_issues, min_people=min_people, rng=rng)
     member = _issues.membership(clustered)
     own = member[member["component"] == member["issue_id"].map(titles.set_index("issue_id")["component"])]
     wrong = own[own["issue_id"].isin(clustered.loc[clustered["wrong"], "issue_id"])]
@@ -68,23 +68,22 @@ def find_issues(
 
 
 def spend(
-    given: Inputs, issues: pd.DataFrame, member: pd.DataFrame, *, budget_rows: int = 10_000, explore_share: float = 0.1
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+    given: Inputs, issues: pd.DataFrame, member: pd.DataFrame, *, ask_items: int = 300
+) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """Which items do we train on now, and about which do we ask people next?
 
-    `explore_share` of `budget_rows` is the length of the queue, the rest the most rows to train on. Returns `rows`
-    (schema.ROWS, one a labelled item within the budget) and `queue` (see `budget.queue`).
+    `ask_items` is what people have time for: the length of the queue. Returns `rows` (schema.ROWS, one a labelled
+    item), `queue` (see `budget.queue`) and how many items worth asking about are beyond it.
     """
-    size = round(budget_rows * explore_share)
     excluded = set(issues.loc[issues["verdict"] == "exclude", "issue_id"])
     served = given.judgements.drop_duplicates(["item_id", "component"])
     missing = budget.gaps(served, given.population, "served.")
-    found = budget.candidates(given.items, given.labels, given.components, member, excluded, missing)
+    listed = budget.candidates(given.items, given.labels, given.components, member, excluded, missing)
     raters = [budget.gaps(part.drop_duplicates("rater_id"), given.population, "rater.").assign(component=c)
               for c, part in given.judgements.groupby("component")]  # fmt: skip
     columns = ["component", "cohort", "group", "gap"]
     rater_gaps = pd.concat(raters)[columns] if raters else pd.DataFrame(columns=columns)
-    asked = budget.queue(found, rater_gaps, size=size)
     cost = _issues.expected_cost(given.labels, given.items, given.components)
-    rows = budget.split(given.labels, cost, member, excluded, asked, rows=budget_rows - size)
-    return rows, asked
+    rows = budget.split(given.labels, cost, member, excluded)
+    asked = budget.queue(listed, rater_gaps, size=ask_items)
+    return rows, asked, int((listed["priority"] > 0).sum()) - len(asked)

@@ -1,4 +1,4 @@
-"""How is the budget of rows spent? Exploit: items to train on now. Explore: items to ask people about next."""
+"""What do we train on now (exploit), and whom do we ask about what next (explore)? The budget is people's time."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def gaps(judged: pd.DataFrame, population: pd.DataFrame, family: str) -> pd.Data
             parts.append(pd.DataFrame({"cohort": column, "group": wanted["group"].to_numpy(), "share": share,
                                        "expected": expected, "gap": np.nan_to_num(gap)}))  # fmt: skip
     columns = ["cohort", "group", "share", "expected", "gap"]
-    found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-    return found.sort_values(["gap", "cohort", "group"], ascending=[False, True, True], ignore_index=True)
+    gaps = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    return gaps.sort_values(["gap", "cohort", "group"], ascending=[False, True, True], ignore_index=True)
 
 
 def candidates(
@@ -76,38 +76,31 @@ def candidates(
     return frame.assign(priority=1 - (1 - why).prod(axis=1), reason=why.idxmax(axis=1), labelled=labelled)
 
 
-def queue(found: pd.DataFrame, rater_gaps: pd.DataFrame, *, size: int) -> pd.DataFrame:
-    """Whom do we ask next, and about what? The first `size` candidates: priority descending, then item_id.
+def queue(listed: pd.DataFrame, rater_gaps: pd.DataFrame, *, size: int) -> pd.DataFrame:
+    """Whom do we ask next, and about what? The first `size` candidates worth asking about: priority, then item_id.
 
     Columns item_id, component, reason, priority, labelled, served.* and ask: the rater group most under-represented
     among those who judged the component so far ("anyone" where none is, or no population is known).
     """
-    first = found[found["priority"] > 0].sort_values(["priority", "item_id"], ascending=[False, True]).head(size)
+    first = listed[listed["priority"] > 0].sort_values(["priority", "item_id"], ascending=[False, True]).head(size)
     short = rater_gaps[rater_gaps["gap"] > 0].drop_duplicates("component").set_index("component")
     names = (short["cohort"] + "=" + short["group"]).to_dict()
     ask = [names.get(c, "anyone") for c in first["component"]]
-    columns = ["item_id", "component", "reason", "priority", "labelled", *schema.cohorts(found, "served.")]
+    columns = ["item_id", "component", "reason", "priority", "labelled", *schema.cohorts(listed, "served.")]
     return first[columns].assign(ask=ask).reset_index(drop=True)
 
 
-def split(
-    labels: pd.DataFrame, cost: pd.Series, member: pd.DataFrame, excluded: set[str], asked: pd.DataFrame, *, rows: int
-) -> pd.DataFrame:
-    """What happens to each labelled item? schema.ROWS, at most `rows` of use "exploit".
+def split(labels: pd.DataFrame, cost: pd.Series, member: pd.DataFrame, excluded: set[str]) -> pd.DataFrame:
+    """What happens to each labelled item? schema.ROWS: every one trains, unless its issue is excluded (weight 0).
 
-    Items of an excluded issue are left out (weight 0). Items in the queue because people disagree are explored: their
-    label may be either, so training on it would teach little. The others are trained on, by priority: weight times
-    (1 + expected cost of the model's decision, where known). weight = 1 - width of the label's interval. Items beyond
-    the budget get no row.
+    weight = 1 - width of the label's interval, so that an unsure label teaches little; priority = weight times
+    (1 + expected cost of the model's decision, where known), higher first.
     """
     frame = labels.assign(cost=cost.fillna(0)).merge(member, on=["item_id", "component"], how="left")
-    pairs = pd.MultiIndex.from_frame(asked.loc[asked["reason"] == "people disagree", ["item_id", "component"]])
-    keys = pd.MultiIndex.from_frame(frame[["item_id", "component"]])
-    weight = (1 - (frame["high"] - frame["low"])).clip(0, 1)
-    bad = frame["issue_id"].isin(excluded)
-    frame["use"] = np.select([bad, keys.isin(pairs)], ["exclude", "explore"], "exploit")
-    frame["weight"] = weight.where(~bad, 0.0)
+    weight = (1 - (frame["high"] - frame["low"])).clip(0.01, 1)
+    out = frame["issue_id"].isin(excluded)
+    frame["use"] = np.where(out, "exclude", "exploit")
+    frame["weight"] = weight.where(~out, 0.0)
     frame["priority"] = frame["weight"] * (1 + frame["cost"])
     frame = frame.sort_values(["use", "priority", "item_id", "component"], ascending=[True, False, True, True])
-    kept = frame[(frame["use"] != "exploit") | (frame.groupby("use").cumcount() < rows)]
-    return schema.shape(kept[[c.name for c in schema.ROWS.columns]], schema.ROWS)
+    return schema.shape(frame[[c.name for c in schema.ROWS.columns]], schema.ROWS)

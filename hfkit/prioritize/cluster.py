@@ -60,19 +60,19 @@ def complaints(
     return frame.loc[keep, columns].sort_values("feedback_id", ignore_index=True)
 
 
-def cluster(
-    found: pd.DataFrame, *, max_issues: int, min_people: int, rng: np.random.Generator
+def assign(
+    frame: pd.DataFrame, *, max_issues: int, min_people: int, rng: np.random.Generator
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Which issue does each complaint belong to, and what is each issue called?
 
-    `found` is the result of `complaints`. Returns it with a column issue_id, and a table issue_id, component, title.
+    `frame` is the result of `complaints`. Returns it with a column issue_id, and a table issue_id, component, title.
     A component's complaints are told apart by their comments, or by the items' text where that is filled more often.
     They are one issue where there are no words, nothing to tell apart, or no decisions. Issues of a component are
     numbered by size, largest first. Only words used by at least `min_people` people (of an item's text: in that many
     items) count, for grouping and title.
     """
-    issue, titles = pd.Series("", index=found.index, dtype="str"), []
-    for component, part in found.groupby("component"):
+    issue, titles = pd.Series("", index=frame.index, dtype="str"), []
+    for component, part in frame.groupby("component"):
         wrong = bool(part["wrong"].any())
         words = vocabulary(part, min_people)
         code = groups(words, max_issues=max_issues if wrong else 1, rng=rng)[words.document]
@@ -82,22 +82,22 @@ def cluster(
         for c in np.argsort(rank):
             named = title(words, code == c) if wrong else "all labelled answers"
             titles.append((f"{component}-{rank[c] + 1}", component, named))
-    return found.assign(issue_id=issue), pd.DataFrame(titles, columns=["issue_id", "component", "title"], dtype="str")
+    return frame.assign(issue_id=issue), pd.DataFrame(titles, columns=["issue_id", "component", "title"], dtype="str")
 
 
-def vocabulary(found: pd.DataFrame, min_people: int) -> Words:
+def vocabulary(frame: pd.DataFrame, min_people: int) -> Words:
     """Which words do complaints use, and in which distinct documents? Words of fewer than `min_people` are dropped.
 
-    >>> found = pd.DataFrame({"item_id": ["i", "j"], "rater_id": ["u", "v"], "comment": ["slow ann", "slow"],
+    >>> frame = pd.DataFrame({"item_id": ["i", "j"], "rater_id": ["u", "v"], "comment": ["slow ann", "slow"],
     ...                       "text": None})
-    >>> vocabulary(found, 2).names
+    >>> vocabulary(frame, 2).names
     ['slow']
     """
-    comment, text = (found[c].fillna("").map(normal) for c in ("comment", "text"))
+    comment, text = (frame[c].fillna("").map(normal) for c in ("comment", "text"))
     by_comment = bool((comment != "").sum() >= (text != "").sum())
-    said = comment if by_comment else text
-    person = found["rater_id"].fillna("item " + found["item_id"]) if by_comment else found["item_id"]
-    document, documents = pd.factorize(said, sort=True)
+    texts = comment if by_comment else text
+    person = frame["rater_id"].fillna("item " + frame["item_id"]) if by_comment else frame["item_id"]
+    document, documents = pd.factorize(texts, sort=True)
     who = pd.factorize(person)[0]
     uses = csr_array(coo_array((np.ones(len(who)), (who, document)), shape=(who.max() + 1, len(documents))))
     weight = np.asarray((uses > 0).sum(axis=0), dtype=np.float64).ravel()
@@ -120,19 +120,19 @@ def together(words: Words) -> npt.NDArray[np.float64]:
     do not count, which plain TF-IDF does not achieve. After Levy and Goldberg (2014), with z for mutual information.
     """
     top = np.argsort(-(words.weight @ words.matrix), kind="stable")[:_WORDS]
-    said = words.matrix[:, np.sort(top)].astype(float)
+    texts = words.matrix[:, np.sort(top)].astype(float)
     total = float(words.weight.sum())
-    observed = (said.T @ (said * words.weight[:, None])).toarray()
+    observed = (texts.T @ (texts * words.weight[:, None])).toarray()
     alone = np.diag(observed).copy()
     expected = np.outer(alone, alone) / total
     z = (observed - expected) / np.sqrt(np.maximum(expected, 1e-9))
     np.fill_diagonal(z, 0.0)
     z[z < _PAIR] = 0.0
     if not z.any():
-        return np.zeros((said.shape[0], 1))
+        return np.zeros((texts.shape[0], 1))
     size = min(_DIMENSIONS, len(z) - 1)
     value, vector = eigh(z, subset_by_index=[len(z) - size, len(z) - 1])
-    place = said @ (vector * np.sqrt(np.maximum(value, 0.0)))
+    place = texts @ (vector * np.sqrt(np.maximum(value, 0.0)))
     place[np.abs(place).max(axis=1) < 1e-9] = 0.0
     return np.asarray(normalize(place), dtype=np.float64)
 

@@ -19,7 +19,7 @@ from hfkit.shared import learn, stats
 
 Floats = npt.NDArray[np.float64]
 MIN_ITEMS = 30
-"""Held-out items with a trusted answer below which the room says "cannot tell"."""
+"""Held-out items with a trusted answer below which the room says "inconclusive"."""
 
 _DIMENSIONS = 100
 _EMPTY = ("issue_id", "component", "worse", "worse_low", "worse_high", "risk", "p", "n_test")
@@ -68,9 +68,9 @@ def _component(
     empty = pd.DataFrame({"issue_id": issues, "component": labels["component"].iloc[0]}).reindex(columns=list(_EMPTY))
     empty["n_test"] = (n > 0).sum(axis=1)
     seen = learn.inputs(rows, learn.input_names(rows, text=True, features=True, baseline=True))
-    said = learn.answers(answers).set_index("item_id").reindex(labels["item_id"])
-    weight = said["n"].fillna(0).to_numpy(float)
-    p = np.divide(said["k"].fillna(0).to_numpy(float), weight, out=np.full(len(weight), 0.5), where=weight > 0)
+    votes = learn.answers(answers).set_index("item_id").reindex(labels["item_id"])
+    weight = votes["n"].fillna(0).to_numpy(float)
+    p = np.divide(votes["k"].fillna(0).to_numpy(float), weight, out=np.full(len(weight), 0.5), where=weight > 0)
     if seen.shape[1] == 0 or (n > 0).sum(axis=1).max() < MIN_ITEMS or p.min() == p.max():
         return empty
     x = features(seen, group, rng)

@@ -35,8 +35,8 @@ def expected_cost(labels: pd.DataFrame, items: pd.DataFrame, components: pd.Data
     decision = labels["item_id"].map(items.set_index("item_id")["decision"]).astype(float)
     cost = components.set_index("component")
     alarm, miss = (labels["component"].map(cost[c]).astype(float) for c in ("cost_false_alarm", "cost_miss"))
-    found = np.where(decision == 1, (1 - labels["p"]) * alarm, labels["p"] * miss)
-    return pd.Series(np.where(decision.isna(), np.nan, found), index=labels.index)
+    expected = np.where(decision == 1, (1 - labels["p"]) * alarm, labels["p"] * miss)
+    return pd.Series(np.where(decision.isna(), np.nan, expected), index=labels.index)
 
 
 def benefits(
@@ -75,9 +75,9 @@ def benefits(
         value += scale * (counts @ table)
         draws += scale * (stats.resample_counts(counts, rng=rng, n_boot=n_boot) @ table)
     low, high = stats.percentile_interval(draws, units=len(frame)) if len(issues) else (value, value)
-    known = frame[frame["cost"].notna()].groupby("issue_id").size().reindex(issues).fillna(0).to_numpy() > 0
+    priced = frame[frame["cost"].notna()].groupby("issue_id").size().reindex(issues).fillna(0).to_numpy() > 0
     out = pd.DataFrame({"issue_id": pd.Series(issues, dtype="str"), "benefit": value, "low": low, "high": high})
-    out.loc[~known, ["benefit", "low", "high"]] = np.nan
+    out.loc[~priced, ["benefit", "low", "high"]] = np.nan
     return out.assign(n_items=member.groupby("issue_id").size().reindex(issues).to_numpy())
 
 
@@ -103,10 +103,10 @@ def rank(
 ) -> pd.DataFrame:  # fmt: skip
     """The issues, first to fix first: schema.ISSUES.
 
-    value_per_day = benefit x (1 - risk) / effort_days; a risk that cannot be told is not deducted, and the note says
+    value_per_day = benefit x (1 - risk) / effort_days; an inconclusive risk is not deducted, and the note says
     so. Issues to exclude come last, and issues of unknown benefit before them. Verdicts: exclude (training on it harms,
     at a false discovery rate of `fdr`), train (the interval of its value lies on the good side), fix (nothing to train
-    on: its answers were filed under another component), cannot tell (anything else).
+    on: its answers were filed under another component), inconclusive (anything else).
     """
     size = clustered.groupby("issue_id").agg(
         n_feedback=("feedback_id", "size"), n_raters=("rater_id", "nunique"), trainable=("wrong", "any")
@@ -117,8 +117,8 @@ def rank(
     table["n_items"] = table["n_items"].fillna(0).astype(int)
     table["effort_days"] = table["component"].map(days).astype(float)
     table["value_per_day"] = table["benefit"] * (1 - table["risk"].fillna(0)) / table["effort_days"]
-    told = [_verdict(row, fdr) for row in table.to_dict("records")]
-    table["verdict"], table["note"] = [v for v, _ in told], [n for _, n in told]
+    judged = [_verdict(row, fdr) for row in table.to_dict("records")]
+    table["verdict"], table["note"] = [v for v, _ in judged], [n for _, n in judged]
     out = table["verdict"] == "exclude"
     order = table.assign(out=out).sort_values(
         ["out", "value_per_day", "issue_id"], ascending=[True, False, True], na_position="last"
@@ -131,14 +131,14 @@ def _verdict(row: dict[str, object], fdr: float) -> tuple[str, str]:
     """What to do with one issue, and why."""
     p, low, high, worth = (float(row[c]) for c in ("p", "worse_low", "worse_high", "benefit"))  # type: ignore[arg-type]
     if not row["trainable"]:
-        return "cannot tell", "items.decision and items.score are missing: no answer can be called right or wrong"
+        return "inconclusive", "items.decision and items.score are missing: no answer can be called right or wrong"
     if np.isnan(worth):
-        return "cannot tell", "no label for its items: their error rate is unknown"
+        return "inconclusive", "no label for its items: their error rate is unknown"
     if not row["own"]:
         return "fix", "its answers were filed under another component: no label to train this one on; risk not deducted"
     if np.isnan(p):
         return (
-            "cannot tell",
+            "inconclusive",
             "too few held-out items with answers of trusted raters to value its labels; risk not deducted",
         )
     sure = f"{row['n_test']:.0f} held-out items, adjusted p {p:.3f}"
@@ -146,4 +146,4 @@ def _verdict(row: dict[str, object], fdr: float) -> tuple[str, str]:
         return "exclude", f"training on its labels raises the held-out log loss ({sure})"
     if high < 0:
         return "train", f"training on its labels lowers the held-out log loss ({sure})"
-    return "cannot tell", f"training on its labels may help or harm ({sure}); more answers on its items would tell"
+    return "inconclusive", f"training on its labels may help or harm ({sure}); more answers on its items would tell"

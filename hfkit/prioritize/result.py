@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from hfkit.shared import cluster
 from hfkit.shared import evidence as ev
-from hfkit.shared import stats
 
 
 def evidence(
@@ -21,16 +21,16 @@ def evidence(
     answers = feedback.merge(items[["item_id", "decision"]], on="item_id")
     answers = answers[answers["label"].notna()].sort_values("feedback_id")
     for component, part in answers.groupby("component"):
-        known = part[part["decision"].notna()]
-        value, low, high = stats.mean_interval(known["label"] != known["decision"], cluster=known["item_id"])
+        decided = part[part["decision"].notna()]
+        value, low, high = cluster.mean_interval(decided["label"] != decided["decision"], decided["item_id"])
         note = "share of labelled answers that say the decision was wrong; flagged raters included"
-        rows.append(ev.row("contradicted", component=str(component), value=value, low=low, high=high, n=len(known),
-                           better="lower", verdict="info" if len(known) else "cannot tell",
-                           note=note if len(known) else "items.decision and items.score are missing"))  # fmt: skip
+        rows.append(ev.row("contradicted", component=str(component), value=value, low=low, high=high, n=len(decided),
+                           better="lower", verdict="info" if len(decided) else "inconclusive",
+                           note=note if len(decided) else "items.decision and items.score are missing"))  # fmt: skip
     for row in issues.to_dict("records"):
         rows.append(ev.row("issue benefit", component=row["component"], group=f"issue={row['issue_id']}",
                            value=row["benefit"], low=row["low"], high=row["high"], n=row["n_items"], better="none",
-                           verdict="info" if row["benefit"] == row["benefit"] else "cannot tell",
+                           verdict="info" if row["benefit"] == row["benefit"] else "inconclusive",
                            note="points saved per 1,000 served items if all its errors were gone"
                            if row["benefit"] == row["benefit"] else row["note"]))  # fmt: skip
     verdict = {"exclude": "fail", "train": "pass"}
@@ -45,7 +45,7 @@ def evidence(
                 high=row["worse_high"],
                 n=row["n_test"],
                 better="lower",
-                verdict=verdict.get(row["verdict"], "cannot tell"),
+                verdict=verdict.get(row["verdict"], "inconclusive"),
                 note=row["note"],
             )
         )
@@ -59,7 +59,7 @@ def metrics(issues: pd.DataFrame, rows: pd.DataFrame, queue: pd.DataFrame) -> di
         "issues": len(issues), "issues_excluded": len(issues) - len(keep),
         "benefit": float(keep["benefit"].sum(min_count=1)),
         "value_per_day_first": float(issues["value_per_day"].iloc[0]) if len(issues) else np.nan,
-        **{f"rows_{u}": int(use.get(u, 0)) for u in ("exploit", "explore", "exclude")}, "queue": len(queue),
+        **{f"rows_{u}": int(use.get(u, 0)) for u in ("exploit", "exclude")}, "queue": len(queue),
     }  # fmt: skip
 
 
@@ -82,8 +82,8 @@ def gained(issues: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"days": np.cumsum([0.0, *todo["effort_days"]]), "saved": np.cumsum([0.0, *todo["benefit"]])})
 
 
-def answer(issues: pd.DataFrame, queue: pd.DataFrame) -> str:
-    """The sentence that answers the room's question."""
+def answer(issues: pd.DataFrame, rows: pd.DataFrame, queue: pd.DataFrame, beyond: int) -> str:
+    """What to fix first, what is left out of training, whom to ask, and what people have no time for (`beyond`)."""
     out = int((issues["verdict"] == "exclude").sum())
     priced = issues[(issues["verdict"] != "exclude") & issues["benefit"].notna()].sort_values("rank")
     if priced.empty:
@@ -93,6 +93,13 @@ def answer(issues: pd.DataFrame, queue: pd.DataFrame) -> str:
         first = (f"Fix first: {top['issue_id']} ({top['title']}). Its errors cost about {top['benefit']:.1f} points "
                  f"per 1,000 served items ({top['low']:.1f} to {top['high']:.1f}), {top['value_per_day']:.1f} a day of "
                  "effort.")  # fmt: skip
-    left = f" {out} of {len(issues)} issues are left out of training: their labels harmed the model." if out else ""
+    excluded = int((rows["use"] == "exclude").sum())
+    train = f" {len(rows) - excluded:,} labelled items train the new model"
+    train += (
+        f"; {excluded:,} are left out, of {out} of {len(issues)} issues whose labels harmed it."
+        if out
+        else ", all of them."
+    )
     ask = f" Ask people about {len(queue):,} items next." if len(queue) else " The queue is empty."
-    return first + left + ask
+    more = f" {beyond:,} more would be worth asking about, beyond what people have time for." if beyond else ""
+    return first + train + ask + more

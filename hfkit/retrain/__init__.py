@@ -1,21 +1,43 @@
-"""Retrain: is the retrained model better than the serving one on data it never saw?
+"""Retrain: is the retrained model cheaper for the people served, on data it never saw?
 
 `retrain` fits one candidate per component with the steps its `Recipe` switches on; `evidence` compares it with the
-serving model on held-out answers; `model_files` gives the bytes to keep, `load_model` and `predict` use them again.
+baseline and the recalibrated baseline on held-out answers; `model_files` gives the bytes to keep, `load_model` and
+`predict` use them again.
 """
 
 import re
 from typing import Any
 
-from hfkit.retrain.compare import answer, curve, evidence, held_out, metrics
-from hfkit.retrain.fit import Recipe, Retrained, predict, retrain
+import pandas as pd
+
+from hfkit.retrain.cost import Decided, Targets, decided, thresholds
+from hfkit.retrain.cost import evidence as _costs
+from hfkit.retrain.fit import KEPT, Recipe, Retrained, predict, train
+from hfkit.retrain.held_out import curve, scores, test_rows
 from hfkit.retrain.model_file import load_model, model_bytes
+from hfkit.retrain.page import answer, before_after, by_group, metrics, recommend
+from hfkit.shared import evidence as ev
 from hfkit.shared.learn import split
 
 __all__ = [
-    "Recipe", "Retrained", "answer", "curve", "evidence", "held_out", "load_model", "metrics", "model_bytes",
-    "model_files", "predict", "retrain", "split",
+    "Decided", "Recipe", "Retrained", "Targets", "answer", "before_after", "by_group", "curve", "decided", "evidence",
+    "load_model", "metrics", "model_bytes", "model_files", "predict", "recommend", "split", "test_rows",
+    "thresholds", "train",
 ]  # fmt: skip
+
+
+def evidence(rows: pd.DataFrame, training: pd.DataFrame, components: pd.DataFrame, *, targets: Targets) -> pd.DataFrame:
+    """What do the decisions cost before and after, for everyone and for main groups, and how good are the scores?
+
+    `rows` as of `test_rows`, `training` as of `train`. Judged are the changes of expected cost (see cost.evidence);
+    rates, losses and ranking have no target. `training rows` says what a component learned from, or why it did not.
+    """
+    out = _costs(decided(rows, components), targets)
+    for r in training.sort_values("component").itertuples():
+        out += scores(rows[rows["component"] == r.component])
+        note = f"{KEPT}: {r.note}" if r.status == KEPT else r.note
+        out.append(ev.row("training rows", component=r.component, value=float(r.rows), n=r.rows, note=note))
+    return ev.table(out)
 
 
 def model_files(models: dict[str, dict[str, Any]]) -> dict[str, bytes]:

@@ -19,6 +19,8 @@ from hfkit.shared.schema import NOT_STATED
 
 CALIBRATIONS = ("logistic", "isotonic", "none")
 KEPT, RETRAINED = "kept the baseline", "retrained"
+FEWEST = 20  # rows below which no calibration step is fitted
+PLATT = 1e-3  # penalty of a calibration step: as good as none
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,9 @@ class Recipe:
 
     def __post_init__(self) -> None:
         choices = {"calibrate": CALIBRATIONS, "mitigate": mitigate.KINDS, "constraint": tuple(mitigate.CONSTRAINTS)}
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise ParamError(expected=f"{name} of {', '.join(known)}", found=repr(getattr(self, name)),
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ParamError(expected=f"{name} of {', '.join(allowed)}", found=repr(getattr(self, name)),
                                  where=f"params.yaml: retrain.{name}", todo="choose one of them")  # fmt: skip
 
 
@@ -54,21 +56,25 @@ class Retrained:
     models: dict[str, dict[str, Any]]
 
 
-def retrain(
+def train(
     items: pd.DataFrame, splits: pd.DataFrame, *, labels: pd.DataFrame, judgements: pd.DataFrame, rows: pd.DataFrame,
     components: pd.DataFrame, recipe: Recipe,
 ) -> Retrained:  # fmt: skip
     """What does a model say that has learned from the feedback?
 
-    One candidate per component: words, features and the serving model's logit into a logistic regression on soft
+    One candidate per component: words, features and the logit of the logged score into a logistic regression on soft
     labels (labels.p, weighted by rows.weight), then a calibration step fitted on the answers of the calibrate split,
-    then, where asked, a mitigator. Trained on rows of the train split that `rows` says to exploit; those it does not
-    name are beyond the budget. `exclude` rows do not calibrate either. Cohorts are never inputs.
+    then, where asked, a mitigator. Every labelled row of the train split trains, unless `rows` excludes it; excluded
+    rows do not calibrate either. Cohorts are never inputs.
+
+    The baseline is the score in use; of a component without any score it is the base rate, the mean label of its
+    training rows. `recalibrated` is the baseline after the same logistic step, fitted on the same calibrate rows: what
+    is to be had without learning anything.
 
     Returns
     -------
     predictions : schema PREDICTIONS, every labelled item; where the baseline is kept, candidate equals it (items
-        without a baseline are then left out).
+        without a score are then left out).
     training : one row a component: status, note, rows, positives, ..., toggles, rows_hash.
     models : component -> model, for those that were retrained.
 
@@ -87,9 +93,10 @@ def retrain(
     for component in sorted({*declared.index, *table["component"]}):
         part = table[table["component"] == component].reset_index(drop=True)
         model, note = _fit(part, declared.loc[component] if component in declared.index else None, recipe)
-        said = part["score"].astype(float) if model is None else pd.Series(predict(model, part), index=part.index)
-        parts.append(part[["item_id", "component", "split"]].assign(baseline=part["score"].astype(float),
-                                                                  candidate=said))  # fmt: skip
+        baseline, again = _baseline(part), _recalibrated(part)
+        candidate = baseline if model is None else pd.Series(predict(model, part), index=part.index)
+        parts.append(part[["item_id", "component", "split"]].assign(baseline=baseline, recalibrated=again,
+                                                                  candidate=candidate))  # fmt: skip
         threshold = float(declared["threshold"].get(component, np.nan))
         training.append(_record(component, part, model, note=note, threshold=threshold, recipe=recipe))
         if model is not None:
@@ -117,11 +124,39 @@ def examples(
         )  # fmt: skip
     table = table.merge(rows[[*keys, "use", "weight"]], on=keys, how="left")
     table = table.merge(learn.answers(judgements), on=keys, how="left")
-    table["use"] = table["use"].fillna("beyond the budget")
+    table["use"] = table["use"].fillna("exploit")
     table["weight"] = table["weight"].astype(float).fillna(1.0)
     table[["k", "n"]] = table[["k", "n"]].astype(float).fillna(0.0)
     table["score"] = table["score"].astype(float).where(table["of"] == table["component"])
     return table.sort_values(["component", "item_id"], ignore_index=True)
+
+
+def _baseline(part: pd.DataFrame) -> pd.Series:
+    """The score in use; of a component without any score, the base rate: the mean label of its training rows."""
+    score = part["score"].astype(float)
+    if score.notna().any() or part.empty:
+        return score
+    learned = part[training_rows(part)] if training_rows(part).any() else part.assign(weight=1.0)
+    return pd.Series(float(np.average(learned["p"], weights=learned["weight"])), index=part.index)
+
+
+def _recalibrated(part: pd.DataFrame) -> pd.Series:
+    """The baseline after a logistic step fitted on the calibrate rows; a constant one becomes their event share."""
+    baseline = _baseline(part)
+    rows = _calibrate_rows(part) & baseline.notna()
+    k, n = (part.loc[rows, c].to_numpy(float) for c in ("k", "n"))
+    if rows.sum() < FEWEST or not 0 < k.sum() < n.sum():
+        return baseline
+    if baseline.nunique() == 1:
+        return baseline * 0 + float(k.sum() / n.sum())
+    line = learn.fit_soft(learn.logit(baseline[rows].to_numpy(float)).reshape(-1, 1), k / n, n, PLATT)
+    raw = learn.logit(baseline.to_numpy(float))
+    return pd.Series(expit(line.coef_[0, 0] * raw + line.intercept_[0]), index=part.index)
+
+
+def _calibrate_rows(part: pd.DataFrame) -> pd.Series:
+    """Which rows does a calibration step see? Those of the calibrate split with an answer, unless excluded."""
+    return (part["split"] == "calibrate") & (part["use"] != "exclude") & (part["n"] > 0)
 
 
 def _fit(part: pd.DataFrame, declared: pd.Series | None, recipe: Recipe) -> tuple[dict[str, Any] | None, str]:
@@ -158,22 +193,22 @@ def _fit(part: pd.DataFrame, declared: pd.Series | None, recipe: Recipe) -> tupl
 
 
 def training_rows(part: pd.DataFrame) -> pd.Series:
-    """Which rows does a candidate learn from? Those of the train split to be exploited, with some weight."""
+    """Which rows does a candidate learn from? Those of the train split not excluded, with some weight."""
     return (part["split"] == "train") & (part["use"] == "exploit") & (part["weight"] > 0)
 
 
 def _calibrate(model: dict[str, Any], part: pd.DataFrame, recipe: Recipe) -> str:
     """Fit the calibration step on the answers (k of n) of the calibrate split; a note where that cannot be done."""
-    rows = part[(part["split"] == "calibrate") & (part["use"] != "exclude") & (part["n"] > 0)]
+    rows = part[_calibrate_rows(part)]
     if recipe.calibrate == "none":
         return ""
     k, n = rows["k"].sum(), rows["n"].sum()
-    if len(rows) < 20 or not 0 < k < n:
+    if len(rows) < FEWEST or not 0 < k < n:
         return f"not calibrated: {len(rows)} rows to calibrate on, {k:g} of {n:g} answers with the event"
     raw = predict(model, rows)
     share, weight = (rows["k"] / rows["n"]).to_numpy(float), rows["n"].to_numpy(float)
     if recipe.calibrate == "logistic":  # Platt (1999)
-        line = learn.fit_soft(learn.logit(raw).reshape(-1, 1), share, weight, 1e-3)
+        line = learn.fit_soft(learn.logit(raw).reshape(-1, 1), share, weight, PLATT)
         model["calibration"] = {"kind": "logistic", "slope": float(line.coef_[0, 0]),
                                 "intercept": float(line.intercept_[0])}  # fmt: skip
         return ""
@@ -201,11 +236,11 @@ def _mitigate(model: dict[str, Any], part: pd.DataFrame, matrix: Any, *, declare
         )
     if gradient:
         costs = (float(declared["cost_false_alarm"]), float(declared["cost_miss"]))
-        found = mitigate.fit_gradient(matrix, y, groups, constraint=recipe.constraint, costs=costs,
+        mitigation = mitigate.fit_gradient(matrix, y, groups, constraint=recipe.constraint, costs=costs,
                                       penalty=recipe.penalty)  # fmt: skip
     else:
-        found = mitigate.fit_thresholds(predict(model, rows), y, groups, constraint=recipe.constraint)
-    model["mitigation"] = {**found, "cohort": recipe.mitigate_cohort, "threshold": float(declared["threshold"])}
+        mitigation = mitigate.fit_thresholds(predict(model, rows), y, groups, constraint=recipe.constraint)
+    model["mitigation"] = {**mitigation, "cohort": recipe.mitigate_cohort, "threshold": float(declared["threshold"])}
     return f"mitigated over {recipe.mitigate_cohort}: {recipe.mitigate}, {recipe.constraint}"
 
 
@@ -243,8 +278,8 @@ def _record(component: str, part: pd.DataFrame, model: dict[str, Any] | None, *,
         "component": component, "status": KEPT if model is None else RETRAINED, "note": note, "threshold": threshold,
         "labelled": len(part),
         "rows": len(rows), "positives": float(rows["p"].sum()), "weight": float(rows["weight"].sum()),
-        "explore": int((part["use"] == "explore").sum()), "excluded": int((part["use"] == "exclude").sum()),
-        "beyond_budget": int((part["use"] == "beyond the budget").sum()),
+        "excluded": int((part["use"] == "exclude").sum()),
+        "baseline": "score" if part["score"].notna().any() else "base rate",
         "calibrate_rows": int((part["split"] == "calibrate").sum()), "test_rows": int((part["split"] == "test").sum()),
         "words": sizes["text"], "categories": sizes["categories"], "numbers": sizes["numbers"], **asdict(recipe),
         "rows_hash": hashlib.sha256(lines.encode()).hexdigest(),

@@ -103,11 +103,11 @@ def fit_gradient(matrix: Any, y: Floats, groups: pd.Series, *, constraint: str, 
     return {"kind": "exponentiated_gradient", "constraint": constraint, "parts": parts}
 
 
-def _constant_or_model(found: Any) -> dict[str, Any]:
+def _constant_or_model(fitted: Any) -> dict[str, Any]:
     """fairlearn puts a constant classifier where the reweighted labels are all alike."""
-    if isinstance(found, Rows):
-        return {"model": found.model_, "constant": math.nan}
-    return {"model": None, "constant": float(np.ravel(found.predict(np.zeros((1, 1))))[0])}
+    if isinstance(fitted, Rows):
+        return {"model": fitted.model_, "constant": math.nan}
+    return {"model": None, "constant": float(np.ravel(fitted.predict(np.zeros((1, 1))))[0])}
 
 
 def fit_thresholds(score: Floats, y: Floats, groups: pd.Series, *, constraint: str) -> dict[str, Any]:
@@ -121,13 +121,13 @@ def fit_thresholds(score: Floats, y: Floats, groups: pd.Series, *, constraint: s
         objective="balanced_accuracy_score",
     )  # fmt: skip
     mitigator.fit(score.reshape(-1, 1), y.astype(int), sensitive_features=groups.to_numpy(object))
-    found = mitigator.interpolated_thresholder_.interpolation_dict
+    fitted = mitigator.interpolated_thresholder_.interpolation_dict
     rules = {
         str(g): [
             float(r.p0), float(r.operation0.threshold), float(r.p1), float(r.operation1.threshold),
             float(r.get("p_ignore", 0.0)), float(r.get("prediction_constant", 0.0)),
         ]
-        for g, r in sorted(found.items())
+        for g, r in sorted(fitted.items())
     }  # fmt: skip
     return {"kind": "threshold_optimizer", "constraint": constraint, "groups": rules}
 
@@ -140,9 +140,9 @@ def act(mitigation: dict[str, Any], matrix: Any, score: Floats, groups: pd.Serie
             model = part["model"]
             total += part["weight"] * (part["constant"] if model is None else model.predict(matrix).astype(float))
         return total
-    known = mitigation["groups"]
-    fallback = known.get(POOLED, [math.nan] * 6)
-    rule = np.array([known.get(g, fallback) for g in groups], dtype=float).reshape(len(score), 6)
+    declared = mitigation["groups"]
+    fallback = declared.get(POOLED, [math.nan] * 6)
+    rule = np.array([declared.get(g, fallback) for g in groups], dtype=float).reshape(len(score), 6)
     mixed = rule[:, 0] * (score > rule[:, 1]) + rule[:, 2] * (score > rule[:, 3])
     return np.asarray(rule[:, 4] * rule[:, 5] + (1 - rule[:, 4]) * mixed, dtype=float)
 

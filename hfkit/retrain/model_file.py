@@ -61,7 +61,7 @@ def load_model(data: bytes) -> dict[str, Any]:
     >>> load_model(model_bytes({"weights": [0.5]}))
     {'weights': [0.5]}
     """
-    found = "not a model file"
+    problem = "not a model file"
     try:
         foreign = sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED))
         if not foreign:
@@ -69,10 +69,10 @@ def load_model(data: bytes) -> dict[str, Any]:
             if isinstance(model, dict):
                 return model
         else:
-            found = f"the types {', '.join(foreign)}"
+            problem = f"the types {', '.join(foreign)}"
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError) as e:
-        found = f"{found}: {e}"
+        problem = f"{problem}: {e}"
     raise BadValue(
-        expected="a model file of the room retrain", found=found, where="data/retrain/model_*.skops",
+        expected="a model file of the room retrain", found=problem, where="data/retrain/model_*.skops",
         todo="make it again with `dvc repro retrain`; do not load it by other means",
     )  # fmt: skip
