@@ -1,10 +1,10 @@
-"""Ten million rows counted in one pass: seconds, and memory against the input columns; fairlearn for comparison.
+"""Ten million rows compared by group: seconds, and memory against the input columns; fairlearn for comparison.
 
     python benchmarks/bench_scale.py [rows]
 
-One attribute of 12 groups, 3 components, labels, the decisions of two models, items as units. Memory is the peak of the
-whole process, interpreter and input included. fairlearn is timed on a tenth of the rows and scaled: one MetricFrame a
-model, of the five measures by component and group, without a bootstrap.
+One attribute of 12 groups, labels and the decisions of two models: every gap and change with its interval. Memory is
+the peak of the whole process, with interpreter, input and what making the input took. fairlearn is timed on a tenth of
+the rows and scaled: one MetricFrame a model, of the five rates by group, without a bootstrap.
 """
 
 import resource
@@ -12,32 +12,39 @@ import sys
 import time
 
 import numpy as np
+import pandas as pd
+from bench_fairness import PEERS
+from fairlearn.metrics import MetricFrame
 
-from hfkit.fairness.rows import BLOCK, MEASURES, MODELS, Perspective, cells, fractions
+from hfkit.fairness.perspective import Part, Perspective
+from hfkit.fairness.rates.compare import Rates
+from hfkit.fairness.rates.counts import STATES, cells
+from hfkit.shared import cohorts
+from hfkit.shared.costs import Costs
+from hfkit.shared.measures import MODELS, RATES
 
-GROUPS, COMPONENTS = 12, 3
+GROUPS = 12
 
 
-def made(n: int) -> Perspective:
-    """Random rows in the types that `perspectives` gives; filled block by block, to leave no peak of their own."""
+def made(n: int) -> Part:
+    """Random rows of one component, in the types that the room has."""
     rng = np.random.default_rng(0)
-    component, y, group, item = (np.empty(n, np.int64) for _ in range(4))
-    decisions = np.empty((n, 2), np.int64)
-    for start in range(0, n, BLOCK):
-        rows = slice(start, min(start + BLOCK, n))
-        size = rows.stop - rows.start
-        component[rows], group[rows] = rng.integers(0, COMPONENTS, size), rng.integers(0, GROUPS, size)
-        y[rows], item[rows] = rng.integers(0, 2, size), rng.integers(0, max(n // COMPONENTS, 1), size)
-        decisions[rows] = rng.random((size, 2)) < 0.3 + 0.4 * y[rows, None]
-        decisions[rows][rng.random(size) < 0.02, 0] = -1  # no score was logged
-    names = tuple(f"served.g={k:02d}" for k in range(GROUPS))
-    parts = tuple(f"c{k}" for k in range(COMPONENTS))
-    return Perspective("served", parts, component, y, decisions, item, item, ("served.g",), (names,), (group,))
+    event = rng.integers(0, 2, n)
+    acted = (rng.random((n, 2)) < 0.3 + 0.4 * event[:, None]).astype(np.int64)
+    acted[rng.random(n) < 0.02, 0] = -1  # no score was logged
+    names = pd.Categorical.from_codes(rng.integers(0, GROUPS, n).astype(np.int8), [f"g{k:02d}" for k in range(GROUPS)])
+    (cohort,) = cohorts.of(pd.DataFrame({"served.g": names}), "served", family="served.")
+    view = Perspective(
+        name="served", components=("c",), costs=(Costs(1.0, 1.0),), component=np.zeros(n, np.int64), event=event,
+        score=acted.astype(float), acted=acted, people=np.arange(n), clusters=(), cohorts=(cohort,), items=np.empty(0),
+    )  # fmt: skip
+    return Part(view, 0, cohort)
 
 
-def size(p: Perspective) -> int:
-    """Bytes of the columns that are counted."""
-    return sum(a.nbytes for a in (p.component, p.y, p.decisions, p.unit, *p.member))
+def size(part: Part) -> int:
+    """Bytes of the columns that the room has."""
+    view = part.view
+    return sum(a.nbytes for a in (view.component, view.event, view.score, view.acted, view.people, part.cohort.code))
 
 
 def peak() -> int:
@@ -45,53 +52,45 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def same_as_pandas(p: Perspective, counts: np.ndarray, units: np.ndarray) -> bool:
+def same_as_pandas(part: Part) -> bool:
     """Are the counts those of groupby?"""
-    import pandas as pd
-
-    frame = pd.DataFrame({"component": p.component, "group": p.member[0], "y": p.y, "baseline": p.decisions[:, 0] % 3,
-                          "candidate": p.decisions[:, 1] % 3, "unit": p.unit})  # fmt: skip
-    own = frame.groupby(["component", "group", "y", "baseline", "candidate"]).size()
-    people = frame.groupby(["component", "group"])["unit"].nunique()
-    return own.to_dict() == {k: v for k, v in np.ndenumerate(counts) if v} and people.to_dict() == {
-        k: v for k, v in np.ndenumerate(units) if v
-    }
+    view = part.view
+    frame = pd.DataFrame({"group": part.cohort.code, "event": view.event, **{
+        m: view.acted[:, i] % STATES for i, m in enumerate(MODELS)}})  # fmt: skip
+    theirs = frame.groupby(["group", "event", *MODELS]).size()
+    return theirs.to_dict() == {k: v for k, v in np.ndenumerate(cells(part)) if v}
 
 
-def fairlearn_pass(p: Perspective, n: int) -> tuple[float, float]:
+def fairlearn_pass(n: int) -> tuple[float, float]:
     """Seconds of fairlearn for the first n rows, and the largest difference of a rate from ours on those rows."""
-    from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, true_positive_rate
-    from sklearn.metrics import accuracy_score, precision_score
-
-    peers = (selection_rate, true_positive_rate, false_positive_rate, precision_score, accuracy_score)
-    head = Perspective(p.name, p.components, p.component[:n], p.y[:n], p.decisions[:n], p.unit[:n], p.item[:n],
-                       p.attributes, p.groups, (p.member[0][:n],))  # fmt: skip
-    top, bottom = (side[..., : 5 * len(MODELS)] for side in fractions(cells(head, 0)[0]))
     took, far = 0.0, 0.0
-    for m in range(len(MODELS)):
+    head = made(n)
+    ours = Rates.of(head).alone().set_index(["model", "measure"])["value"]
+    for i, m in enumerate(MODELS):
         start = time.perf_counter()
-        known = head.decisions[:, m] >= 0
+        scored = head.view.acted[:, i] >= 0
         frame = MetricFrame(
-            metrics=dict(zip(MEASURES, peers, strict=True)), y_true=head.y[known], y_pred=head.decisions[known, m],
-            sensitive_features=head.member[0][known], control_features=head.component[known],
+            metrics={r.name: PEERS[r.name] for r in RATES}, y_true=head.view.event[scored],
+            y_pred=head.view.acted[scored, i], sensitive_features=head.cohort.code[scored],
         )  # fmt: skip
-        theirs = frame.by_group.to_numpy(float).reshape(COMPONENTS, GROUPS, 5)
+        theirs = frame.by_group
         took += time.perf_counter() - start
-        far = max(far, float(np.abs(theirs - (top / bottom)[..., 5 * m : 5 * m + 5]).max()))
+        for r in RATES:
+            far = max(far, float(np.abs(theirs[r.name].to_numpy(float) - ours.loc[(m, r.name)].to_numpy(float)).max()))
     return took, far
 
 
 def main() -> None:
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
-    p = made(n)
+    part = made(n)
     before, start = peak(), time.perf_counter()
-    counts, units = cells(p, 0)
+    Rates.of(part).compare(0.95)
     took, after = time.perf_counter() - start, peak()
-    print(f"{n:,} rows counted in {took:.2f} s ({n / took / 1e6:.1f} million rows a second)")
-    print(f"input columns {size(p):,} bytes; peak of the process {after:,} ({before:,} before counting)")
-    print(f"peak / input columns: {after / size(p):.2f} (under 2: {after < 2 * size(p)})")
-    print(f"equal to pandas groupby: {same_as_pandas(p, counts, units)}")
-    theirs, far = fairlearn_pass(p, n // 10)
+    print(f"{n:,} rows compared in {took:.2f} s ({n / took / 1e6:.1f} million rows a second)")
+    print(f"input columns {size(part):,} bytes; peak of the process {after:,} ({before:,} before comparing)")
+    print(f"peak / input columns: {after / size(part):.2f}")
+    print(f"equal to pandas groupby: {same_as_pandas(part)}")
+    theirs, far = fairlearn_pass(n // 10)
     print(f"fairlearn {theirs * 10:.1f} s (scaled from {n // 10:,} rows); ratio {theirs * 10 / took:.0f}; "
           f"rates differ by at most {far:.0e}")  # fmt: skip
 

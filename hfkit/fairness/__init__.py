@@ -1,30 +1,21 @@
 """Room fairness: is the new model at least as good for everyone?
 
-`perspectives` finds the rows, `assess` compares every group with everyone else, `answer` says it in a sentence.
+`measure` compares every group with everyone else, `search` looks for blind spots, `whose` asks whose labels decide, and
+`answer` says it in a sentence.
 """
 
 from __future__ import annotations
 
-from hfkit.fairness.assess import Assessment, assess
-from hfkit.fairness.consistency import consistency
-from hfkit.fairness.deciders import deciders
-from hfkit.fairness.disagreement import rules, statements
-from hfkit.fairness.influence import DIRECTION, SCORES
-from hfkit.fairness.measure import Given, Result, Settings, measure, search, whose
-from hfkit.fairness.outcomes import outcomes
-from hfkit.fairness.peer import metric_frame
-from hfkit.fairness.power import power
-from hfkit.fairness.publish import attacked, coarse
-from hfkit.fairness.reading import answer, drawn, grid, joined, lowest, metrics, tally, verdicts
-from hfkit.fairness.representation import representation
-from hfkit.fairness.rows import MEASURES, MODELS, Perspective, perspectives
-from hfkit.fairness.scores import Scores, scores
-from hfkit.fairness.slices import Search, blind_spots, cases
-from hfkit.fairness.terms import Measured, Terms, completed
+from hfkit.fairness.gates import Targets
+from hfkit.fairness.labels.rules import statements
+from hfkit.fairness.page import answer, by_group, grid, joined, lowest, metrics, picture, tally
+from hfkit.fairness.perspective import perspectives
+from hfkit.fairness.rates.peer import metric_frame
+from hfkit.fairness.rates.power import rows_needed
+from hfkit.fairness.room import Given, Result, Settings, measure, search, whose
+from hfkit.fairness.slices.situations import Search
 
 __all__ = [
-    "DIRECTION", "MEASURES", "MODELS", "SCORES", "Assessment", "Given", "Measured", "Perspective", "Result", "Scores",
-    "Search", "Settings", "Terms", "answer", "assess", "attacked", "blind_spots", "cases", "coarse", "completed",
-    "consistency", "deciders", "drawn", "grid", "joined", "lowest", "measure", "metric_frame", "metrics", "outcomes",
-    "perspectives", "power", "representation", "rules", "scores", "search", "statements", "tally", "verdicts", "whose",
+    "Given", "Result", "Search", "Settings", "Targets", "answer", "by_group", "grid", "joined", "lowest", "measure",
+    "metric_frame", "metrics", "perspectives", "picture", "rows_needed", "search", "statements", "tally", "whose",
 ]  # fmt: skip

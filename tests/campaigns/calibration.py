@@ -1,8 +1,9 @@
 """Do the intervals of calibration hold what they promise? `python tests/campaigns/calibration.py [worlds]` prints it.
 
 Scores lie on forty points, so that every population figure is a finite sum; the event rates follow the scores, shifted
-or stretched. Rows are independent, or four answers an item whose events go together. The smooth error's truth is the
-population error at the kernel width that the data chose.
+or stretched. Rows are independent, or four answers an item whose events go together, or such answers of which each
+rater gives ten and leans one way. The smooth error's truth is the population error at the kernel width that the data
+chose.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import numpy as np
 from scipy import optimize, special
 
 from hfkit.calibration.binned import BINS, bin_of
-from hfkit.calibration.curves import rate_interval
-from hfkit.calibration.measure import WINDOW, measure
-from hfkit.calibration.recalibrate import expit, logit
-from hfkit.calibration.smooth import kernel_matrix, smooth
+from hfkit.calibration.estimates import WINDOW, estimate, mean
+from hfkit.calibration.kernel import kernel_matrix, smooth
+from hfkit.shared.intervals import Interval, simultaneous
+from hfkit.shared.learn import logit
 
 SIZES, RATES = (5, 20, 60, 200, 1000), (0.02, 0.1, 0.4, 0.98)
+KINDS = ("independent", "by item", "by item and rater")
+UNDEFINED = Interval(np.nan, np.nan, np.nan)
 TRUTHS = ("calibrated", "shift 0.03", "shift 0.15", "over-confident", "under-confident")
 NOMINAL, ASKED, ENOUGH = 0.95, 0.93, 0.25  # intervals given in fewer worlds than the last are not judged
 DOUBT = 0.90  # cells that seem to cover less than this are run again, in more worlds of their own
@@ -47,7 +50,7 @@ class World:
             return np.clip(self.score + towards * float(self.truth.split()[1]), 0.002, 0.998)
         stretch = {"calibrated": 1.0, "over-confident": 0.6, "under-confident": 1.6}[self.truth]
         centre = logit(self.base)
-        return expit(centre + stretch * (logit(self.score) - centre))
+        return special.expit(centre + stretch * (logit(self.score) - centre))
 
     @property
     def threshold(self) -> float:
@@ -60,15 +63,12 @@ class World:
         gap = np.bincount(bin_of(s), p - s, minlength=BINS) / 40
         squares = float((gap[inside > 0] ** 2 / inside[inside > 0]).sum())
         brier, base = float((p * (1 - p) + (p - s) ** 2).mean()), float(p.mean())
-        acts, near = s >= self.threshold, np.abs(s - self.threshold) <= WINDOW
-        order = (s[:, None] > s[None, :]) + 0.5 * (s[:, None] == s[None, :])
+        near = np.abs(s - self.threshold) <= WINDOW
         return {
             "ECE": float(np.abs(gap).sum()), "debiased calibration error": squares**0.5, "reliability": squares,
             "Brier score": brier, "uncertainty": base * (1 - base),
             "resolution": squares + base * (1 - base) - brier, "calibration in the large": float((p - s).mean()),
-            "calibration slope": self.slope(), "precision at threshold": float(p[acts].mean()),
-            "calibration at threshold": float((p - s)[near].mean()),
-            "AUC": float((p[:, None] * (1 - p)[None, :] * order).sum() / (p.sum() * (1 - p).sum())),
+            "calibration slope": self.slope(), "calibration at threshold": float((p - s)[near].mean()),
         }  # fmt: skip
 
     def slope(self) -> float:
@@ -77,7 +77,7 @@ class World:
         loss = optimize.minimize(
             lambda fit: float((np.logaddexp(0, fit[0] + fit[1] * x) - p * (fit[0] + fit[1] * x)).mean()),
             [0.0, 1.0],
-            jac=lambda fit: np.array([np.ones(40), x]) @ (expit(fit[0] + fit[1] * x) - p) / 40,
+            jac=lambda fit: np.array([np.ones(40), x]) @ (special.expit(fit[0] + fit[1] * x) - p) / 40,
             options={"gtol": 1e-9},
         )
         return float(loss.x[1])
@@ -88,38 +88,50 @@ class World:
         weight = np.maximum(0, 1 - np.abs(self.score[:, None] - grid) / (grid[1] - grid[0]))
         return float(np.abs(((self.score - self.rate) @ weight / 40) @ kernel_matrix(width)).sum())
 
-    def draw(self, n: int, answers: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Labels, scores and items of n rows."""
+    def draw(self, n: int, kind: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        """Labels, scores and clusters of n rows.
+
+        Events of one item correlate by half, or where raters lean by half for the item and a fifth for the rater (on
+        the scale of a normal that decides).
+        """
+        answers = 1 if kind == "independent" else 4
         items = max(n // answers, 2)
-        at = rng.integers(0, 40, items)
-        chance = self.rate[at] if answers == 1 else rng.beta(self.rate[at], 1 - self.rate[at])
-        item = np.repeat(np.arange(items), answers)
-        return (rng.random(len(item)) < chance[item]).astype(float), self.score[at][item], item
+        at, item = rng.integers(0, 40, items), np.repeat(np.arange(items), answers)
+        if kind != KINDS[2]:
+            chance = self.rate[at] if answers == 1 else rng.beta(self.rate[at], 1 - self.rate[at])
+            return (rng.random(len(item)) < chance[item]).astype(float), self.score[at][item], [item]
+        rater = rng.permutation(np.arange(len(item)) // 10)
+        normal = (rng.standard_normal(k) for k in (items, len(item), len(item)))
+        lean = sum(
+            np.sqrt(w) * z[i] for w, z, i in zip((0.5, 0.2, 0.3), normal, (item, rater, slice(None)), strict=True)
+        )
+        return (special.ndtr(lean) < self.rate[at][item]).astype(float), self.score[at][item], [item, rater]
 
 
-def coverage(world: World, n: int, answers: int, worlds: int, stage: int = 0) -> dict[str, list[int]]:
+def coverage(world: World, n: int, kind: str, worlds: int, stage: int = 0) -> dict[str, list[int]]:
     """For each measure: intervals given, and how many of them hold the truth."""
-    truth, found = world.figures(), {}
-    seed = [n, answers, round(world.base * 100), TRUTHS.index(world.truth), stage]
+    truth, tallies = world.figures(), {}
+    seed = [n, KINDS.index(kind), round(world.base * 100), TRUTHS.index(world.truth), stage]
     for i in range(worlds):
         rng = np.random.default_rng([*seed, i])
-        y, s, item = world.draw(n, answers, rng)
-        told, _ = measure(y, s, [item], threshold=world.threshold, n_boot=200, level=NOMINAL, rng=rng)
-        known = {**truth, "smooth calibration error": np.nan}
-        if i % 2 and not np.isnan(told.get("smooth calibration error", (np.nan,) * 3)[1]):
-            known["smooth calibration error"] = world.smooth(smooth(y, s)[1])
-        for name, value in known.items():
+        y, s, clusters = world.draw(n, kind, rng)
+        estimated, _ = estimate(y, s, clusters, threshold=world.threshold, n_boot=200, level=NOMINAL, rng=rng)
+        right = {**truth, "smooth calibration error": np.nan}
+        if i % 2 and not np.isnan(estimated.get("smooth calibration error", UNDEFINED).low):
+            right["smooth calibration error"] = world.smooth(smooth(y, s)[1])
+        for name, value in right.items():
             if not np.isnan(value):
-                count(found, name, told.get(name, (np.nan,) * 3)[1:], value)
+                count(tallies, name, estimated.get(name, UNDEFINED)[1:], value)
         for b in np.flatnonzero(np.bincount(bin_of(s), minlength=BINS) >= 5):
             inside, bins = bin_of(s) == b, bin_of(world.score) == b
-            count(found, "bands of bins", rate_interval(y[inside], [item[inside]]), world.rate[bins].mean())
-    return found
+            ends = mean(y[inside], [c[inside] for c in clusters])[1:]
+            count(tallies, "bands of bins", ends, world.rate[bins].mean())
+    return tallies
 
 
-def count(found: dict[str, list[int]], name: str, ends: tuple[float, float], truth: float) -> None:
+def count(tallies: dict[str, list[int]], name: str, ends: tuple[float, float], truth: float) -> None:
     """Add one interval to the tally."""
-    tally = found.setdefault(name, [0, 0])
+    tally = tallies.setdefault(name, [0, 0])
     if not np.isnan(ends[0]):
         tally[0] += 1
         tally[1] += ends[0] <= truth + 1e-9 and truth <= ends[1] + 1e-9
@@ -131,29 +143,30 @@ def together(worlds: int, groups: int = 12, n: int = 150) -> float:
     for i in range(worlds):
         rng, ok = np.random.default_rng([7, i]), True
         for _ in range(groups):
-            y, s, item = world.draw(n, 1, rng)
-            told, _ = measure(y, s, [item], threshold=0.5, n_boot=250, level=NOMINAL ** (1 / groups), rng=rng)
+            y, s, clusters = world.draw(n, KINDS[0], rng)
+            level = simultaneous(groups, NOMINAL)
+            estimated, _ = estimate(y, s, clusters, threshold=0.5, n_boot=250, level=level, rng=rng)
             for name in ("ECE", "calibration in the large"):
-                _, low, high = told.get(name, (np.nan,) * 3)
+                _, low, high = estimated.get(name, UNDEFINED)
                 ok &= not (low > world.figures()[name] + 1e-9 or high < world.figures()[name] - 1e-9)
         held += ok
     return held / worlds
 
 
-def cell(world: World, n: int, answers: int, worlds: int) -> dict[str, tuple[float, float, float]]:
+def cell(world: World, n: int, kind: str, worlds: int) -> dict[str, tuple[float, float, float]]:
     """Coverage, its standard error and the share of worlds that gave an interval, of every measure judged.
 
     Where one seems low after `worlds` worlds, the whole cell is what three times as many fresh ones say: the least of
     many noisy figures would otherwise be noise.
     """
-    found = coverage(world, n, answers, worlds)
-    judged = {name: held / given for name, (given, held) in found.items() if given >= _least(name, worlds)}
+    tallies = coverage(world, n, kind, worlds)
+    judged = {name: held / given for name, (given, held) in tallies.items() if given >= _least(name, worlds)}
     if judged and min(judged.values()) < DOUBT:
         worlds *= 3
-        found = coverage(world, n, answers, worlds, stage=1)
+        tallies = coverage(world, n, kind, worlds, stage=1)
     return {
         name: (held / given, (ASKED * (1 - ASKED) / given) ** 0.5, given / worlds)
-        for name, (given, held) in found.items() if given >= _least(name, worlds)
+        for name, (given, held) in tallies.items() if given >= _least(name, worlds)
     }  # fmt: skip
 
 
@@ -164,18 +177,18 @@ def _least(name: str, worlds: int) -> float:
 
 def main(worlds: int = 150) -> int:
     """Print the least and the mean coverage of every measure; 1 where one is under 93 % by more than chance."""
-    table: dict[tuple[str, int, int], list[tuple[float, float, float, str]]] = {}
-    for n, answers, base, truth in itertools.product(SIZES, (1, 4), RATES, TRUTHS):
-        for name, seen in cell(World(base, truth), n, answers, worlds).items():
-            table.setdefault((name, n, answers), []).append((*seen, f"{base} {truth}"))
+    table: dict[tuple[str, int, str], list[tuple[float, float, float, str]]] = {}
+    for n, kind, base, truth in itertools.product(SIZES, KINDS, RATES, TRUTHS):
+        for name, seen in cell(World(base, truth), n, kind, worlds).items():
+            table.setdefault((name, n, kind), []).append((*seen, f"{base} {truth}"))
     low = []
-    print("| measure | rows | answers an item | cells | least | base rate and truth there | given there | mean |")
+    print("| measure | rows | rows go together | cells | least | base rate and truth there | given there | mean |")
     print("|---|---|---|---|---|---|---|---|")
-    for (name, n, answers), cells in sorted(table.items()):
+    for (name, n, kind), cells in sorted(table.items()):
         held, _, given, where = min(cells)
-        low += [f"{name}, {n} rows, {answers}, {c[3]}: {c[0]:.3f}" for c in cells if c[0] < ASKED - 2 * c[1]]
+        low += [f"{name}, {n} rows, {kind}, {c[3]}: {c[0]:.3f}" for c in cells if c[0] < ASKED - 2 * c[1]]
         mean = np.mean([c[0] for c in cells])
-        print(f"| {name} | {n} | {answers} | {len(cells)} | {held:.3f} | {where} | {given:.2f} | {mean:.3f} |")
+        print(f"| {name} | {n} | {kind} | {len(cells)} | {held:.3f} | {where} | {given:.2f} | {mean:.3f} |")
     print(f"\nAll of 12 groups of 150 rows hold together (error and gap in the large): {together(worlds):.3f}")
     print(f"Below {ASKED} by more than two standard errors: {len(low)} of {sum(map(len, table.values()))} cells")
     print(*(f"- {line}" for line in low), sep="\n")

@@ -9,7 +9,7 @@ from scipy.special import ndtri
 RATES = tuple(round(r / 10, 1) for r in range(1, 10))
 
 
-def power(
+def rows_needed(
     *, margin: float, judged: int = 1, groups: int = 2, rates: tuple[float, ...] = RATES, chance: float = 0.8,
     level: float = 0.95,
 ) -> pd.DataFrame:  # fmt: skip
@@ -23,7 +23,7 @@ def power(
     or below, a margin of 0, fewer than two groups: NaN and a note. Fleiss, Levin and Paik (2003), Statistical
     Methods for Rates and Proportions, ch. 4.
 
-    >>> power(margin=0.1, rates=(0.5, 0.1))[["rate", "n"]].to_numpy().tolist()
+    >>> rows_needed(margin=0.1, rates=(0.5, 0.1))[["rate", "n"]].to_numpy().tolist()
     [[0.5, 385.0], [0.1, nan]]
     """
     rate = np.asarray(rates, float)

@@ -14,8 +14,9 @@ from fairlearn.metrics import (
 )
 from sklearn.metrics import accuracy_score, precision_score
 
-from hfkit.fairness.rows import MODELS, Perspective
+from hfkit.fairness.perspective import Perspective
 from hfkit.shared.errors import NothingLeft, ParamError
+from hfkit.shared.measures import MODELS
 
 
 def _precision(y_true: object, y_pred: object) -> float:
@@ -39,31 +40,26 @@ def metric_frame(perspective: Perspective, attribute: str, component: str, model
     between the extreme groups, which many small groups alone make large, not of a group against everyone else; rows
     that go together by rater are not told from independent ones. Raises ParamError for a name there is none of,
     NothingLeft where no row has a decision.
-
-    >>> rows, one = np.arange(4), np.zeros(4, int)
-    >>> says = np.array([[0, 1], [0, 0], [1, 1], [-1, -1]])
-    >>> p = Perspective("served", ("c",), one, one + 1, says, rows, rows, ("g",), (("g=a", "g=b"),), (rows // 2,))
-    >>> metric_frame(p, "g", "c", "candidate").by_group["true positive rate"].tolist()
-    [0.5, 1.0]
     """
-    known = {"attribute": perspective.attributes, "component": perspective.components, "model": MODELS}
+    names = [c.name for c in perspective.cohorts]
+    choices = {"attribute": names, "component": perspective.components, "model": MODELS}
     for kind, name in (("attribute", attribute), ("component", component), ("model", model)):
-        if name not in known[kind]:
+        if name not in choices[kind]:
             raise ParamError(
-                expected=f"one of {', '.join(known[kind]) or 'none'}", found=str(name),
+                expected=f"one of {', '.join(choices[kind]) or 'none'}", found=str(name),
                 where=f"fairness: {kind} of the {perspective.name} perspective", todo="correct it",
             )  # fmt: skip
-    a = perspective.attributes.index(attribute)
-    says = perspective.decisions[:, MODELS.index(model)]
-    rows = np.flatnonzero((perspective.component == perspective.components.index(component)) & (says >= 0))
+    cohort = perspective.cohorts[names.index(attribute)]
+    acted = perspective.acted[:, MODELS.index(model)]
+    rows = np.flatnonzero((perspective.component == perspective.components.index(component)) & (acted >= 0))
     if not len(rows):
         raise NothingLeft(
             expected="a row with a decision", found="none",
             where=f"fairness: {component}, {model}, {perspective.name} perspective",
             todo="retrain with test rows of this component, or choose another one",
         )  # fmt: skip
-    groups = np.array(perspective.groups[a], object)[perspective.member[a][rows]]
+    groups = np.array([str(g) for g in cohort.groups], object)[cohort.code[rows]]
     return MetricFrame(
-        metrics=METRICS, y_true=perspective.y[rows], y_pred=says[rows],
+        metrics=METRICS, y_true=perspective.event[rows], y_pred=acted[rows],
         sensitive_features=pd.Series(groups, name=attribute),
     )  # fmt: skip

@@ -10,36 +10,30 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
 
-from hfkit.fairness.rows import Ints, Perspective
+from hfkit.fairness.perspective import Bools, Floats, Perspective
+from hfkit.shared import cluster
+from hfkit.shared.cluster import NOTHING
 
-SCORES = ("AUC", "log loss", "Brier score", "calibration in the large")
-DIRECTION = {"AUC": "higher", "log loss": "lower", "Brier score": "lower", "calibration in the large": "target"}
-NOTHING = 1e-20  # a variance that is rounding
 _CLIP = 1e-6  # as in stats.log_loss
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Cases:
-    """The rows of one component in a fixed order. First axis of `known`: baseline's score, candidate's, both.
+    """The rows of one component in a fixed order. First axis of `scored`: baseline's score, candidate's, both.
 
     `rank` (model x row) orders the scores, equal ones alike. `loss` (set x measure x row) holds log loss, squared error
-    and event minus score, 0 where not known; the third set is the candidate's minus the baseline's. `turned` (measure x
-    row) is what would be added to the third if the event were the other way round.
+    and event minus score, 0 where there is no score; the third set is the candidate's minus the baseline's. `turned`
+    (measure x row) is what would be added to the third if the event were the other way round.
     """
 
     event: Bools
-    known: Bools
+    scored: Bools
     rank: Ints
     loss: Floats
     turned: Floats
-    unit: Ints
-    item: Ints
-    independent: bool
+    clusters: tuple[Ints, ...]
     order: Ints
 
 
@@ -51,8 +45,8 @@ class Measured:
     spread of a change: the squared sum over the sum of squares (Kish 1965, Survey Sampling) counts the large ones.
     `unseen` (side, measure) is what a change would move by if labels were the other way round in as many rows as may go
     unseen: 3 of n (the rule of three, Hanley and Lippman-Hand 1983, JAMA 249:1743).
-    By side and set: rows, events, `clusters` (items or raters, whichever are fewer) and `fewest`, the same of rows with
-    an event or of rows without, whichever are fewer.
+    By side and set: rows, events, `clusters` (rows that stand alone, or people, whichever are fewer) and `fewest`, the
+    same of rows with an event or of rows without, whichever are fewer.
     """
 
     value: Floats
@@ -67,24 +61,21 @@ class Measured:
     independent: bool
 
 
-def cases(p: Perspective, component: int) -> Cases:
+def cases(view: Perspective, component: int) -> Cases:
     """The rows of one component, sorted by what is measured, so that the order they came in cannot matter."""
-    score = np.full((len(p.y), 2), np.nan) if p.score is None else p.score
-    rows = np.flatnonzero(p.component == component)
-    rows = rows[np.lexsort((p.y[rows], score[rows, 0], score[rows, 1]))]
-    s, event = score[rows].T, p.y[rows] == 1
-    known = ~np.isnan(s)
-    known = np.vstack([known, known[:1] & known[1:]])
-    ranks = np.stack([np.unique(v, return_inverse=True)[1] for v in s]) if len(rows) else np.zeros((2, 0))
-    sure = np.clip(s, _CLIP, 1 - _CLIP)
+    rows = np.flatnonzero(view.component == component)
+    rows = rows[np.lexsort((view.event[rows], view.score[rows, 0], view.score[rows, 1]))]
+    score, event = view.score[rows].T, view.event[rows] == 1
+    scored = ~np.isnan(score)
+    scored = np.vstack([scored, scored[:1] & scored[1:]])
+    ranks = np.stack([np.unique(v, return_inverse=True)[1] for v in score]) if len(rows) else np.zeros((2, 0))
+    sure = np.clip(score, _CLIP, 1 - _CLIP)
     both = []
     for y in (event, ~event):
-        loss = np.stack([-np.log(np.where(y, sure, 1 - sure)), (y - s) ** 2, y - s], axis=1)
+        loss = np.stack([-np.log(np.where(y, sure, 1 - sure)), (y - score) ** 2, y - score], axis=1)
         both.append(np.nan_to_num(np.concatenate([loss, loss[1:] - loss[:1]])))
-    seen, turned = both[0], both[1][2] - both[0][2]
-    return Cases(
-        event, known, ranks.astype(np.int64), seen, turned, p.unit[rows], p.item[rows], p.name == "served", rows
-    )
+    clusters = tuple(cluster.codes(c[rows]) for c in view.clusters)
+    return Cases(event, scored, ranks.astype(np.int64), both[0], both[1][2] - both[0][2], clusters, rows)
 
 
 def measured(c: Cases, sides: list[Bools]) -> Measured:
@@ -97,10 +88,10 @@ def measured(c: Cases, sides: list[Bools]) -> Measured:
     unseen = np.zeros((size, 4))
     for k, use in enumerate(sides):
         rows = np.flatnonzero(use)
-        whole = bool(c.known[:, rows].all())
+        whole = bool(c.scored[:, rows].all())
         ranked: list[tuple[float, Floats]] = []
         for s in range(3):
-            own = rows if whole else rows[c.known[s, rows]]
+            own = rows if whole else rows[c.scored[s, rows]]
             event = c.event[own]
             if s < 2 or not whole:
                 ranked += [_ranked(event, c.rank[m, own]) for m in ((s,) if s < 2 else (0, 1))]
@@ -110,7 +101,7 @@ def measured(c: Cases, sides: list[Bools]) -> Measured:
             unseen[k, 1:] = c.turned[:, own].mean(axis=1) * 3 / counts[k, 2, 2]
     value, variance, effect, carried = moments.swapaxes(0, 1)
     n, events, clusters, fewest = counts.swapaxes(0, 1)
-    return Measured(value, variance, effect, carried, unseen, n, events, clusters, fewest, c.independent)
+    return Measured(value, variance, effect, carried, unseen, n, events, clusters, fewest, not c.clusters)
 
 
 def _set(c: Cases, rows: Ints, loss: Floats, ranked: list[tuple[float, Floats]]) -> Floats:
@@ -123,9 +114,13 @@ def _set(c: Cases, rows: Ints, loss: Floats, ranked: list[tuple[float, Floats]])
     shares = np.vstack([share, residual])
     alone, together = _variances(shares, c, rows)
     with np.errstate(divide="ignore", invalid="ignore"):
-        effect = np.where(alone > NOTHING, together / alone, 1.0 if c.independent else np.inf)
+        effect = np.where(alone > NOTHING, together / alone, np.inf if c.clusters else 1.0)
         if len(ranked) > 1:
-            tail = len(rows) * np.einsum("ij,ij,ij,ij->i", shares, shares, shares, shares) / alone**2
+            tail = (
+                len(rows)
+                * np.einsum("ij,ij,ij,ij->i", shares, shares, shares, shares)
+                / (alone * (1 - 1 / max(len(rows), 1))) ** 2
+            )
             carried = 2 * len(rows) / np.maximum(tail - 1, 1e-9)
         else:
             carried = len(rows) * value**2 / (value**2 + (len(rows) - 1) * alone)
@@ -135,7 +130,7 @@ def _set(c: Cases, rows: Ints, loss: Floats, ranked: list[tuple[float, Floats]])
 def _ranked(event: Bools, rank: Ints) -> tuple[float, Floats]:
     """AUC and each row's share of it: how much of the other class lies on its right side, less the mean.
 
-    Shares are scaled so that the sum of their squares is DeLong's variance.
+    Shares are scaled so that their variance as independent rows is DeLong's.
     """
     events = int(event.sum())
     others = len(event) - events
@@ -148,45 +143,32 @@ def _ranked(event: Bools, rank: Ints) -> tuple[float, Floats]:
     below, above = np.cumsum(down) - down / 2, events - np.cumsum(up) + up / 2
     auc = float(up @ below) / (events * others)
     share = np.where(event, below[rank] / others, above[rank] / events) - auc
-    scale = [1 / np.sqrt(max(k - 1, 1) * float(k)) for k in (others, events)]
+    rows = np.sqrt((len(event) - 1) / len(event))
+    scale = [rows / np.sqrt(max(k - 1, 1) * float(k)) for k in (others, events)]
     return auc, share * np.take(scale, event.astype(int))
 
 
 def _averaged(x: Floats) -> tuple[Floats, Floats]:
-    """Means over the last axis, and each row's share, scaled so that squares sum to the variance of the mean."""
+    """Means over the last axis, and each row's share of their error."""
     n = x.shape[-1]
     if not n:
         return np.full(len(x), np.nan), x
     mean = x.mean(axis=-1)
-    return mean, (x - mean[:, None]) / np.sqrt(max(n - 1, 1) * float(n))
+    return mean, (x - mean[:, None]) / n
 
 
 def _variances(share: Floats, c: Cases, rows: Ints) -> tuple[Floats, Floats]:
-    """Variance of independent rows: the sum of squares. Of clustered ones: by rater plus by item minus by row.
-
-    The second is never below the first. Cameron, Gelbach and Miller (2011), JBES 29:238.
-    """
-    alone = np.einsum("ij,ij->i", share, share)
-    if c.independent or not len(rows):
-        return alone, alone
-    by = [_summed(share, code[rows]) for code in (c.unit, c.item)]
-    return alone, np.maximum(by[0] + by[1] - alone, alone)
-
-
-def _summed(share: Floats, cluster: Ints) -> Floats:
-    """Squares of the clusters' sums with the factor for few clusters; of one cluster alone: NaN."""
-    codes = np.unique(cluster, return_inverse=True)[1]
-    count = int(codes.max()) + 1
-    gather = csr_array((np.ones(len(codes)), (codes, np.arange(len(codes)))), shape=(count, len(codes)))
-    factor = count / (count - 1) if count > 1 else np.nan
-    return np.asarray(factor * ((gather @ share.T) ** 2).sum(axis=0), float)
+    """The variance as if rows were independent, and that of clustered rows."""
+    if len(rows) < 2:
+        return (np.zeros(len(share)),) * 2
+    return cluster.variance(share.T), cluster.variance(share.T, *(code[rows] for code in c.clusters))
 
 
 def _clusters(c: Cases, rows: Ints, event: Bools) -> tuple[int, int]:
-    """The fewest items or raters of all rows, and of the rows of either class."""
-    if c.independent:
+    """The fewest people of all rows, and of the rows of either class."""
+    if not c.clusters:
         events = int(event.sum())
         return len(rows), min(events, len(rows) - events)
-    codes = (c.unit[rows], c.item[rows])
+    codes = [code[rows] for code in c.clusters]
     each = [len(np.unique(code[own])) for code in codes for own in (event, ~event)]
     return min(len(np.unique(code)) for code in codes), min(each)

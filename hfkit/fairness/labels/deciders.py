@@ -17,27 +17,27 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import stdtrit
 
-from hfkit.fairness.disagreement import BETTER, answers
+from hfkit.fairness.labels.rules import BETTER, answers
+from hfkit.fairness.perspective import Floats
 
-Floats = npt.NDArray[np.float64]
 DECIDERS = ["component", "criterion", "verdict", "raters", "smallest_known", "lower_bound", "exact", "share_of_raters",
             "note"]  # fmt: skip
-VERDICT = {1: "pass", -1: "fail", 0: "cannot tell"}
+VERDICT = {1: "pass", -1: "fail", 0: "inconclusive"}
 LEVEL = 0.95
 CELLS = 32  # pieces of the range in which the mean can lie after the removal
 SLACK = 1e-9  # a bound must clear rounding before it counts as proof
 
 
-def deciders(
+def fewest_raters(
     components: pd.DataFrame, judgements: pd.DataFrame, predictions: pd.DataFrame, *, measure: str = "log loss",
     most: int = 100_000,
 ) -> pd.DataFrame:  # fmt: skip
     """How many people decide? Two rows a component, by `criterion`.
 
-    "sign": the mean is no longer strictly on its side of zero (one rater must stay). "interval": the verdict of its
-    95 % interval, clustered by rater (pass = better, fail = worse, cannot tell), is another one (two raters must stay).
-    `smallest_known` raters flip it, fewer than `lower_bound` cannot; `exact` says that the two meet or that all
-    sets were tried. At most `most` sets of one size are tried. Missing `smallest_known`: no removal flips it, or none
+    "sign": the mean is no longer strictly on its side of zero (one rater must stay). "interval": another verdict of its
+    95 % interval, clustered by rater (pass = better, fail = worse, inconclusive; two raters must stay).
+    `smallest_known` raters flip it, fewer than `lower_bound` cannot; `exact` says that the two meet or all
+    sets were tried, at most `most` of one size. Missing `smallest_known`: no removal flips it, or none
     was found (see `note`). More is better: a verdict that hangs on few is those few people's verdict. An anonymous
     answer is a rater of its own, which can make the number too high.
     """
@@ -59,12 +59,14 @@ def deciders(
     return pd.DataFrame(out, columns=DECIDERS)
 
 
-def _row(criterion: str, state: int, raters: int, **found: object) -> dict[str, object]:
-    known, lower = (float(v) if isinstance(v, int) else math.nan for v in (found.get("known"), found.get("lower")))
+def _row(criterion: str, state: int, raters: int, **fewest: object) -> dict[str, object]:
+    smallest, lower = (
+        float(v) if isinstance(v, int) else math.nan for v in (fewest.get("smallest"), fewest.get("lower"))
+    )
     return {
-        "criterion": criterion, "verdict": VERDICT[state], "raters": raters, "smallest_known": known,
-        "lower_bound": lower, "exact": "yes" if found.get("exact") else "no",
-        "share_of_raters": known / raters if raters else math.nan, "note": found.get("note", ""),
+        "criterion": criterion, "verdict": VERDICT[state], "raters": raters, "smallest_known": smallest,
+        "lower_bound": lower, "exact": "yes" if fewest.get("exact") else "no",
+        "share_of_raters": smallest / raters if raters else math.nan, "note": fewest.get("note", ""),
     }  # fmt: skip
 
 
@@ -87,7 +89,7 @@ def by_sign(total: npt.ArrayLike) -> dict[str, object]:
     ordered = np.sort(state * gain)[::-1]
     for k in range(1, raters):
         if math.fsum(ordered[k:]) <= 0:
-            return _row("sign", state, raters, known=k, lower=k, exact=True)
+            return _row("sign", state, raters, smallest=k, lower=k, exact=True)
     return _row("sign", state, raters, exact=True, note="no removal flips it: no rater is on the other side")
 
 
@@ -99,7 +101,7 @@ def by_interval(total: npt.ArrayLike, size: npt.ArrayLike, *, most: int = 100_00
 
     >>> row = by_interval([9.0, 9.0, 1.0, -1.0, -0.5, 1.0, 0.5, 2.0], [3.0] * 8)
     >>> row["verdict"], row["exact"]
-    ('cannot tell', 'yes')
+    ('inconclusive', 'yes')
     """
     gain, weight = np.asarray(total, float), np.asarray(size, float)
     raters = len(gain)
@@ -110,16 +112,16 @@ def by_interval(total: npt.ArrayLike, size: npt.ArrayLike, *, most: int = 100_00
     if not high > low:
         return _row("interval", 0, raters, note="undefined: raters do not differ")
     state = int(_state(low, high))
-    found, tried = _search(moments, state, most)
-    if found is not None or tried == raters - 2:
-        note = "" if found else "no removal flips it: all sets that leave two raters were tried"
-        return _row("interval", state, raters, known=found, lower=found, exact=True, note=note)
+    fewest, tried = _search(moments, state, most)
+    if fewest is not None or tried == raters - 2:
+        note = "" if fewest else "no removal flips it: all sets that leave two raters were tried"
+        return _row("interval", state, raters, smallest=fewest, lower=fewest, exact=True, note=note)
     upper = _greedy(moments, state)
     lower = tried + 1
     while lower < (upper or raters - 1) and _impossible(gain, weight, lower, state):
         lower += 1
     note = "" if upper == lower else f"between {lower} and {upper}" if upper else "no set was found that flips it"
-    return _row("interval", state, raters, known=upper, lower=lower, exact=upper == lower, note=note)
+    return _row("interval", state, raters, smallest=upper, lower=lower, exact=upper == lower, note=note)
 
 
 def _moments(gain: Floats, weight: Floats) -> Floats:
@@ -164,7 +166,7 @@ def _search(moments: Floats, state: int, most: int) -> tuple[int | None, int]:
 
 def _greedy(moments: Floats, state: int) -> int | None:
     """How many raters go when each time the one goes who brings another verdict nearest? None: it never flips."""
-    found = []
+    fewest = []
     for up in (True, False):
         if state and up == (state > 0):
             continue
@@ -174,8 +176,8 @@ def _greedy(moments: Floats, state: int) -> int | None:
             edge = (low if state == 0 else high) if up else (high if state == 0 else low)
             left, gone = np.delete(left, edge.argmax() if up else edge.argmin(), axis=0), gone + 1
         if int(_state(*bounds(left.sum(axis=0), len(left)))) != state:
-            found.append(gone)
-    return min(found, default=None)
+            fewest.append(gone)
+    return min(fewest, default=None)
 
 
 def _impossible(gain: Floats, weight: Floats, k: int, state: int) -> bool:

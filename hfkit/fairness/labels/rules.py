@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hfkit.shared import evidence, groups, schema, stats
+from hfkit.fairness.perspective import Floats
+from hfkit.shared import cluster, cohorts, evidence, intervals, schema
 
-Floats = npt.NDArray[np.float64]
 BETTER = {"log loss": "lower", "accuracy": "higher"}
 RULES = ["component", "rule", "value", "low", "high", "n", "verdict", "flips", "note"]
 MAJORITY = "majority vote"
@@ -79,8 +79,8 @@ def answers(
     test = test[["item_id", "component"]].assign(**{f"if_{y}": right[y][:, 1] - right[y][:, 0] for y in (0, 1)})
     counted = judgements[judgements["weight"] > 0].drop(columns="score", errors="ignore")
     rows = counted.merge(test, on=["item_id", "component"]).sort_values("feedback_id", ignore_index=True)
-    known = rows["rater_id"].astype("object")
-    return rows.assign(rater=known.where(known.notna(), "answer " + rows["feedback_id"].astype(str)).astype(str))
+    named = rows["rater_id"].astype("object")
+    return rows.assign(rater=named.where(named.notna(), "answer " + rows["feedback_id"].astype(str)).astype(str))
 
 
 def decided(share: npt.ArrayLike) -> Floats:
@@ -118,9 +118,9 @@ def poststratified(item: npt.ArrayLike, group: npt.ArrayLike, weight: npt.ArrayL
     return np.asarray(out, float)
 
 
-def rules(
+def by_rule(
     components: pd.DataFrame, judgements: pd.DataFrame, predictions: pd.DataFrame, population: pd.DataFrame, *,
-    measure: str = "log loss", min_group: int = 10, rng: np.random.Generator | None = None,
+    measure: str = "log loss", min_people: int = 5, rng: np.random.Generator | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """Which verdicts flip when the label is decided otherwise? One row a component and rule.
 
@@ -129,14 +129,14 @@ def rules(
     pass = the candidate is better, fail = worse. Rules: majority vote; votes post-stratified to each population
     cohort; the worst cohort label (of the groups' majority labels of an item the one least favourable to the candidate:
     a bound, not an estimate); each rater group left out. `flips` compares with the majority vote on the same items:
-    "yes", "no", or "cannot tell" where the rule gives nothing. A tie counts half for each label. Groups of fewer than
-    `min_group` raters, or that leave fewer, are not named. No correction for many rules: they describe, not test.
+    "yes", "no", or "inconclusive" where the rule gives nothing. A tie counts half for each label. Groups of fewer than
+    `min_people` raters are named, not numbered. No correction for many rules: they describe, not test.
     Few answers a group make a bad worst label by chance: with `rng`, its note says what the rule gives when the raters
     are shuffled among the groups (20 times, as if they were alike in which items they answer).
     """
     rows, out = answers(components, judgements, predictions, measure=measure), []
     for name in sorted(components["component"]):
-        world = _world(rows[rows["component"] == name].reset_index(drop=True), name, measure, min_group, rng)
+        world = _world(rows[rows["component"] == name].reset_index(drop=True), name, measure, min_people, rng)
         weight = world.rows["weight"].to_numpy(float)
         plain = decided(world.share(weight))
         first = _row(world, MAJORITY, plain, plain, "")
@@ -153,17 +153,17 @@ def _world(rows: pd.DataFrame, name: str, measure: str, minimum: int, rng: np.ra
 
 
 def _strata(world: _World, weight: Floats, population: pd.DataFrame) -> Iterator[tuple[str, Floats | None, str]]:
-    found = [c for c in sorted(population["cohort"].unique()) if f"rater.{c}" in world.rows]
-    if not found:
+    listed = [c for c in sorted(population["cohort"].unique()) if f"rater.{c}" in world.rows]
+    if not listed:
         yield "post-stratified vote", None, "undefined: the population table lists no cohort of raters"
-    for cohort in found:
-        listed = population[population["cohort"] == cohort]
-        share = dict(zip(listed["group"].astype(str), listed["share"].astype(float), strict=True))
-        group = groups.names(world.rows, f"rater.{cohort}").to_numpy()
+    for cohort in listed:
+        part = population[population["cohort"] == cohort]
+        share = dict(zip(part["group"].astype(str), part["share"].astype(float), strict=True))
+        group = cohorts.words(world.rows[f"rater.{cohort}"]).to_numpy()
         label = decided(world.share(poststratified(world.item, group, weight, share)))
-        known = np.bincount(world.item, weights=np.isin(group, list(share)), minlength=len(label)) > 0
-        note = f"{_some(int((~known).sum()))} items fall back to the plain vote: no answer of a listed group"
-        yield f"post-stratified vote (rater.{cohort})", label, note if (~known).any() else ""
+        bare = np.bincount(world.item, weights=np.isin(group, list(share)), minlength=len(label)) == 0
+        note = f"{int(bare.sum())} items fall back to the plain vote: no answer of a listed group"
+        yield f"post-stratified vote (rater.{cohort})", label, note if bare.any() else ""
 
 
 def _cohorts(world: _World, weight: Floats, plain: Floats) -> Iterator[tuple[str, Floats | None, str]]:
@@ -172,40 +172,37 @@ def _cohorts(world: _World, weight: Floats, plain: Floats) -> Iterator[tuple[str
     if not attributes:
         yield "worst cohort label", None, "undefined: no answer carries a cohort of its rater"
     for attribute in attributes:
-        member = groups.names(world.rows, attribute)
-        raters = world.rows["rater_id"].astype("object").fillna("anonymous").groupby(member).nunique()
-        outside = world.rows["rater_id"].nunique() - raters
-        hidden = groups.withheld(raters.to_numpy(), world.minimum) | (outside < world.minimum).to_numpy()
-        shown = list(raters.index[~hidden])
-        yield _worst(world, attribute, shown, plain)
-        for g in shown:
-            yield f"without {attribute}={g}", decided(world.share(weight * (member != g).to_numpy())), ""
-        if hidden.any():
-            few = f"{int(hidden.sum())} groups have or leave fewer than {world.minimum} raters, or would give one away"
-            yield f"without another group of {attribute}", None, f"{few}: not named, not shown"
+        member = cohorts.words(world.rows[attribute])
+        raters = world.rows["rater"].groupby(member).nunique()
+        few = cohorts.too_few(raters.to_numpy(), world.minimum, "raters")
+        enough = list(raters.index[few == ""])
+        yield _worst(world, attribute, enough, plain)
+        for g, note in zip(raters.index, few, strict=True):
+            rest = None if note else decided(world.share(weight * (member != g).to_numpy()))
+            yield f"without {attribute}={g}", rest, f"{note}: named, not numbered" if note else ""
 
 
-def _worst(world: _World, attribute: str, shown: list[str], plain: Floats) -> tuple[str, Floats | None, str]:
+def _worst(world: _World, attribute: str, enough: list[str], plain: Floats) -> tuple[str, Floats | None, str]:
     rule = f"worst cohort label ({attribute})"
-    if len(shown) < 2:
+    if len(enough) < 2:
         return rule, None, f"undefined: fewer than two groups of at least {world.minimum} raters"
-    member = groups.names(world.rows, attribute).to_numpy()
-    label = _least(world, member, shown, plain)
-    note = f"a bound: {_some(int((label != plain).sum()))} labels differ"
+    member = cohorts.words(world.rows[attribute]).to_numpy()
+    label = _least(world, member, enough, plain)
+    note = f"a bound: {int((label != plain).sum())} labels differ"
     if world.rng is not None:
         codes, who = pd.factorize(world.rows["rater"], sort=True)
         of = np.empty(len(who), object)
         of[codes] = member
-        draws = [_least(world, world.rng.permutation(of)[codes], shown, plain) for _ in range(DRAWS)]
+        draws = [_least(world, world.rng.permutation(of)[codes], enough, plain) for _ in range(DRAWS)]
         values = [float(world.under(d).mean()) for d in draws]
         note += f"; raters shuffled among the groups give {min(values):.3g} to {max(values):.3g}"
     return rule, label, note
 
 
-def _least(world: _World, member: Any, shown: list[str], plain: Floats) -> Floats:
+def _least(world: _World, member: Any, groups: list[str], plain: Floats) -> Floats:
     """Of the groups' majority labels of each item the one least favourable to the candidate; none: the plain vote."""
     weight = world.rows["weight"].to_numpy(float)
-    inside = np.array([decided(world.share(weight * (member == g))) for g in shown])
+    inside = np.array([decided(world.share(weight * (member == g))) for g in groups])
     harm = np.array([-world.sign * world.under(label) for label in inside])
     label = inside[np.where(np.isnan(harm), -np.inf, harm).argmax(axis=0), np.arange(len(plain))]
     return np.where(np.isnan(label), plain, label)
@@ -216,34 +213,26 @@ def _row(world: _World, rule: str, label: Floats | None, plain: Floats, note: st
     use = np.zeros(len(plain), bool) if label is None else ~np.isnan(label)
     if label is None or not use.any():
         note = note or "undefined: no test item has an answer that counts and a score of both models"
-        return {**where, "value": math.nan, "low": math.nan, "high": math.nan, "n": 0, "verdict": "cannot tell",
-                "flips": "no" if rule == MAJORITY else "cannot tell", "note": note}  # fmt: skip
+        return {**where, "value": math.nan, "low": math.nan, "high": math.nan, "n": 0, "verdict": "inconclusive",
+                "flips": "no" if rule == MAJORITY else "inconclusive", "note": note}  # fmt: skip
     value, low, high = _interval(world.under(label)[use], world.measure)
-    found, before = (verdict(*_interval(world.under(a)[use], world.measure)[1:], measure=world.measure)
+    here, before = (verdict(*_interval(world.under(a)[use], world.measure)[1:], measure=world.measure)
                      for a in (label, plain))  # fmt: skip
     lost = int((~use).sum())
-    notes = [note, f"{_some(lost)} items have no other answer and are left out of both sides" if lost else ""]
+    notes = [note, f"{lost} items have no other answer and are left out of both sides" if lost else ""]
     notes.append("undefined bounds: the items do not differ" if math.isnan(low) else "")
-    notes.append(f"majority vote on these items: {before}" if found != before else "")
-    return {**where, "value": value, "low": low, "high": high, "n": int(use.sum()), "verdict": found,
-            "flips": "no" if found == before else "yes", "note": "; ".join(filter(None, notes))}  # fmt: skip
-
-
-def _some(n: int, base: int = 10) -> str:
-    """A number of items in words that points at nobody: to the nearest ten, or that they are few."""
-    return f"about {base * round(n / base)}" if n >= base else f"fewer than {base}"
+    notes.append(f"majority vote on these items: {before}" if here != before else "")
+    return {**where, "value": value, "low": low, "high": high, "n": int(use.sum()), "verdict": here,
+            "flips": "no" if here == before else "yes", "note": "; ".join(filter(None, notes))}  # fmt: skip
 
 
 def _interval(x: Floats, measure: str) -> tuple[float, float, float]:
     n = len(x)
     if measure == "log loss":
-        value, low, high = stats.mean_interval(x)
+        value, low, high = cluster.mean_interval(x)
         return (value, low, high) if high > low else (value, math.nan, math.nan)
-    up, down = int((x > 0).sum()), int((x < 0).sum())
-    p, q = up / n, down / n
-    pull = -1.0 if p + q >= 1 else -math.sqrt(p * q / ((1 - p) * (1 - q)))
-    value, low, high = stats.mover((p, *stats.exact(up, n)), (q, *stats.exact(down, n)), pull)
-    return float(value), max(float(low), -1.0), min(float(high), 1.0)
+    mean = intervals.paired(int((x > 0).sum()), int((x < 0).sum()), n)
+    return float(mean.value), float(mean.low), float(mean.high)
 
 
 def verdict(low: float, high: float, *, measure: str) -> str:
@@ -252,25 +241,24 @@ def verdict(low: float, high: float, *, measure: str) -> str:
     >>> verdict(-0.2, -0.1, measure="log loss"), verdict(-0.2, -0.1, measure="accuracy")
     ('pass', 'fail')
     >>> verdict(0.0, 0.0, measure="accuracy"), verdict(math.nan, math.nan, measure="log loss")
-    ('cannot tell', 'cannot tell')
+    ('inconclusive', 'inconclusive')
     """
     if BETTER[measure] == "lower":
         low, high = -high, -low
-    return "pass" if low > 0 else "fail" if high < 0 else "cannot tell"
+    return "pass" if low > 0 else "fail" if high < 0 else "inconclusive"
 
 
 def statements(rules: pd.DataFrame, deciders: pd.DataFrame, *, measure: str = "log loss") -> pd.DataFrame:
-    """What goes into the evidence: `verdict under <rule>` and `raters that decide`, from the two tables.
+    """What goes into the evidence: `<measure> change by label rule` and `raters that decide`, from the two tables.
 
-    A rule is info unless it flips the verdict; then it is "cannot tell", for the verdict depends on whose labels count.
+    None of it has a target; where a rule flips the verdict, the note says so.
     """
     out = []
     for r in rules.itertuples():
-        depends = f"the verdict depends on whose labels count: {r.verdict} here"
-        note = "; ".join(filter(None, [depends if r.flips == "yes" else "", f"{measure}, {r.verdict}", r.note]))
+        depends = f"the verdict depends on whose labels count: {r.verdict} here" if r.flips == "yes" else r.verdict
         out.append(evidence.row(
-            f"verdict under {r.rule}", value=r.value, low=r.low, high=r.high, n=r.n, component=r.component,
-            better=BETTER[measure], verdict="cannot tell" if r.flips == "yes" else "info", note=note,
+            f"{measure} change by label rule", value=r.value, low=r.low, high=r.high, n=r.n, component=r.component,
+            group=f"labels={r.rule}", better=BETTER[measure], note="; ".join(filter(None, [depends, r.note])),
         ))  # fmt: skip
     for d in deciders.itertuples():
         out.append(evidence.row(

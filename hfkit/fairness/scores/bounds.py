@@ -1,6 +1,6 @@
 """Between which bounds do the scores of some rows lie? Bounds that hold where rows are few, or none at all.
 
-Every rule here was found by simulation (tests/campaigns/test_campaign_scores.py): where an interval would not hold the
+Every rule here was found by simulation (tests/campaigns): where an interval would not hold the
 truth in 93 of 100 worlds, it is not given.
 """
 
@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri, stdtrit
 
-from hfkit.fairness.influence import NOTHING, Floats, Measured
-from hfkit.shared import stats
+from hfkit.fairness.perspective import Floats
+from hfkit.fairness.scores.influence import Measured
+from hfkit.shared import intervals
+from hfkit.shared.cluster import NOTHING
+from hfkit.shared.intervals import Interval
 
-ENOUGH = 10  # items, or raters, with an event and without, and rows that carry a loss or a change, for an interval
+ENOUGH = 10  # people with an event and without, and rows that carry a loss or a change, for an interval
 BORROWED = 20  # rows of a model's variance that stand beside those measured, for AUC near 0 or 1
-
-Interval = tuple[Floats, Floats, Floats]
 
 
 def alone(m: Measured, level: float) -> Interval:
@@ -29,7 +30,7 @@ def alone(m: Measured, level: float) -> Interval:
     """
     value = m.value[:, :2]
     bounds = np.stack([_ranking(m, level), _loss(m, 1, level), _loss(m, 2, level), _balance(m, level)], axis=-1)
-    return value, np.minimum(bounds[0], value), np.maximum(bounds[1], value)
+    return Interval(value, np.minimum(bounds[0], value), np.maximum(bounds[1], value))
 
 
 def _student(clusters: npt.ArrayLike, level: float) -> Floats:
@@ -40,9 +41,9 @@ def _student(clusters: npt.ArrayLike, level: float) -> Floats:
 
 def _share(share: Floats, worth: Floats, sure: Floats) -> Floats:
     """Exact bounds, low and high, of a share of `worth` rows; `sure` is a quantile of the normal."""
-    known = ~np.isnan(share * worth * sure) & (worth > 0)
-    low, high = stats.exact(np.where(known, share * worth, 0.0), np.where(known, worth, 0.0), 2 * ndtr(sure) - 1)
-    return np.where(known, [low, high], np.nan)
+    usable = ~np.isnan(share * worth * sure) & (worth > 0)
+    low, high = intervals.exact(np.where(usable, share * worth, 0.0), np.where(usable, worth, 0.0), 2 * ndtr(sure) - 1)
+    return np.where(usable, [low, high], np.nan)
 
 
 def _ranking(m: Measured, level: float) -> Floats:
@@ -58,15 +59,15 @@ def _ranking(m: Measured, level: float) -> Floats:
         model *= smooth * (1 - smooth) / (k * n) * np.where(perfect, (k + n) / m.clusters[:, :2], m.effect[:, :2, 0])
         mixed = (fewest * np.where(perfect, 0.0, m.variance[:, :2, 0]) + BORROWED * model) / (fewest + BORROWED)
         worth = smooth * (1 - smooth) / mixed
-    told = (fewest >= ENOUGH) & (perfect | (m.variance[:, :2, 0] > NOTHING))
-    return _share(auc, np.where(told, worth, np.nan), _student(fewest, level))
+    enough = (fewest >= ENOUGH) & (perfect | (m.variance[:, :2, 0] > NOTHING))
+    return _share(auc, np.where(enough, worth, np.nan), _student(fewest, level))
 
 
 def _loss(m: Measured, measure: int, level: float) -> Floats:
     """Bounds of a mean loss; the Brier score's end at 1."""
     mean, rows = m.value[:, :2, measure], np.fmin(m.carried[:, :2, measure], m.fewest[:, :2])
-    told = (rows >= ENOUGH) & (m.variance[:, :2, measure] > NOTHING)
-    half = _student(np.where(told, rows, np.nan), level) * np.sqrt(m.variance[:, :2, measure])
+    enough = (rows >= ENOUGH) & (m.variance[:, :2, measure] > NOTHING)
+    half = _student(np.where(enough, rows, np.nan), level) * np.sqrt(m.variance[:, :2, measure])
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         high = mean * np.exp(half / mean)
     return np.stack([np.maximum(mean - half, 0.0), np.minimum(high, 1.0) if measure == 2 else high])
@@ -96,22 +97,22 @@ def changes(m: Measured, level: float) -> Interval:
     """(value, low, high) of candidate minus baseline on rows with both scores: side, measure.
 
     Losses and calibration have Student's bounds, a loss wider on the side where rows unseen may lie; AUC those of both
-    models, squared and added (MOVER, see stats.mover) with their correlation. NaN below ENOUGH, and where no row
+    models, squared and added (MOVER, see intervals.mover) with their correlation. NaN below ENOUGH, and where no row
     tells the models apart.
     """
     value, variance = m.value[:, 2], m.variance[:, 2]
     rows = np.fmin(m.carried[:, 2], m.fewest[:, 2, None])
-    told = variance > NOTHING
-    half = np.where(told & (rows >= ENOUGH), _student(rows, level) * np.sqrt(variance), np.nan)
+    enough = variance > NOTHING
+    half = np.where(enough & (rows >= ENOUGH), _student(rows, level) * np.sqrt(variance), np.nan)
     low, high = value - half + np.minimum(m.unseen, 0.0), value + half + np.maximum(m.unseen, 0.0)
-    low[:, 0], high[:, 0] = np.where(told[:, 0], value[:, 0] + _reranked(m, level), np.nan)
-    return within((value, low, high))
+    low[:, 0], high[:, 0] = np.where(enough[:, 0], value[:, 0] + _reranked(m, level), np.nan)
+    return within(Interval(value, low, high))
 
 
 def within(difference: Interval, most: float = 1.0) -> Interval:
     """Bounds of a difference of measures (last axis) no further out than it can be; log loss has no end."""
     ends = np.array([most, np.inf, most, 2 * most])
-    return difference[0], np.maximum(difference[1], -ends), np.minimum(difference[2], ends)
+    return Interval(difference[0], np.maximum(difference[1], -ends), np.minimum(difference[2], ends))
 
 
 def _reranked(m: Measured, level: float) -> Floats:
@@ -122,5 +123,5 @@ def _reranked(m: Measured, level: float) -> Floats:
         one, two = (np.moveaxis(np.stack([auc, *bounds]) - auc, -1, 0)[s] * stretch[:, s] for s in range(2))
         v = m.variance[..., 0]
         correlation = (v[:, 0] + v[:, 1] - v[:, 2]) / (2 * np.sqrt(v[:, 0] * v[:, 1]))
-    _, low, high = stats.mover(tuple(two), tuple(one), np.clip(np.nan_to_num(correlation), -1.0, 1.0))
+    _, low, high = intervals.mover(tuple(two), tuple(one), np.clip(np.nan_to_num(correlation), -1.0, 1.0))
     return np.where(m.fewest[:, 2] >= ENOUGH, np.stack([low, high]), np.nan)

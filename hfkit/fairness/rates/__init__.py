@@ -1,0 +1,1 @@
+"""Rates by group: selection, true and false positives, precision, accuracy."""

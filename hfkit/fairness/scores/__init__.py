@@ -1,0 +1,1 @@
+"""Scores by group: ranking, losses and calibration in the large."""
