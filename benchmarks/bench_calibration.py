@@ -20,9 +20,9 @@ ITEMS, ANSWERS, GROUPS, REPLICATES, TIMED = 2_000, 10, 12, 1_000, 10
 
 def peer(y: np.ndarray, s: np.ndarray) -> float:
     """The error of one replicate from scikit-learn's curve."""
-    rate, said = calibration_curve(y, s, n_bins=10)
+    rate, score = calibration_curve(y, s, n_bins=10)
     share = np.bincount(bin_of(s))
-    return float((share[share > 0] / len(y) * np.abs(rate - said)).sum())
+    return float((share[share > 0] / len(y) * np.abs(rate - score)).sum())
 
 
 def main() -> None:
@@ -38,15 +38,16 @@ def main() -> None:
         codes = np.unique(item[group == g], return_inverse=True)[1]
         size = int(codes.max()) + 1
         start = time.perf_counter()
-        sums = r.draw(r.binned_columns(label, score), codes, np.zeros((size, 1)), rng=np.random.default_rng(g),
-                      n_boot=REPLICATES, stretch=1.0)  # fmt: skip
-        errors = np.abs(sums.replicate["gap"]).sum(axis=1) / sums.replicate["n"].sum(axis=1)
+        columns = r.binned_columns(label, score)
+        totals = np.column_stack([r.by_block(columns[name], codes) for name in ("gap", "n")])
+        gap, n = np.split(r.resampled(totals, REPLICATES, np.random.default_rng(g)), 2, axis=1)
+        errors = np.abs(gap).sum(axis=1) / n.sum(axis=1)
         ours += time.perf_counter() - start
         start = time.perf_counter()
         again, rows = np.random.default_rng(g), np.arange(len(label)).reshape(size, ANSWERS)
         for i in range(TIMED):
-            drawn = rows[again.integers(0, size, size)].ravel()
-            worst = max(worst, abs(peer(label[drawn], score[drawn]) - errors[i]))
+            picks = rows[again.integers(0, size, size)].ravel()
+            worst = max(worst, abs(peer(label[picks], score[picks]) - errors[i]))
         loop += (time.perf_counter() - start) * REPLICATES / TIMED
     print(f"loop over scikit-learn {loop:.1f} s (scaled from {TIMED} replicates), resampled sums {ours:.3f} s")
     print(f"ratio {loop / ours:,.0f}; largest difference of a replicate {worst:.1e}")

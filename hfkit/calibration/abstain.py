@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
-from hfkit.calibration import means, publish
+from hfkit.calibration import estimates
 from hfkit.calibration.binned import Floats
-from hfkit.calibration.groups import Settings, attributes, groups
+from hfkit.calibration.rows import Settings, stated
+from hfkit.shared import cohorts, schema
 
-UNTOLD = (math.nan, math.nan, math.nan)
-MIN_ITEMS = 10  # a share of fewer items is no workload
 CUTS = tuple(np.round(np.arange(0, 1, 0.1), 1).tolist())
+SHARES = ("automated", "automated_low", "automated_high", "risk", "risk_low", "risk_high")
+COLUMNS = ["component", "group", "cut", *SHARES, "n", "verdict", "note"]
 
 
 def surprise(losses: Floats, risk: float) -> float:
@@ -37,27 +37,25 @@ def surprise(losses: Floats, risk: float) -> float:
 
 
 def sureness(score: Floats, threshold: float) -> Floats:
-    """How far is a score from the threshold, as a share of the way to 0 or 1? In [0, 1]."""
+    """How far is a score from the threshold, as a share of the way to 0 or 1? In [0, 1].
+
+    >>> sureness(np.array([0.0, 0.2, 0.6, 1.0]), 0.2).round(3).tolist()
+    [1.0, 0.0, 0.5, 1.0]
+    """
     above = (score - threshold) / max(1 - threshold, 1e-12)
     below = (threshold - score) / max(threshold, 1e-12)
-    out: Floats = np.clip(np.where(score >= threshold, above, below), 0, 1)
-    return out
-
-
-COLUMNS = [
-    "component", "group", "cut", "automated", "automated_low", "automated_high", "risk", "risk_low", "risk_high", "n",
-    "verdict", "note",
-]  # fmt: skip
+    return np.asarray(np.clip(np.where(score >= threshold, above, below), 0, 1), dtype=float)
 
 
 def abstention(rows: pd.DataFrame, components: pd.DataFrame, *, risk_max: float, settings: Settings) -> pd.DataFrame:
     """Which share of items can the candidate decide alone, at most `risk_max` of those decisions wrong?
 
     The lowest cut on sureness whose error on the calibrate split is under `risk_max` with confidence `settings.level`
-    (ten cuts, Bonferroni). Columns: component, group, cut, automated (share of test items) and risk (share of wrong
-    among them on the test split), both from rounded counts with exact 95 % bounds, n (test items), verdict ("pass" = a
-    cut exists; "cannot tell" = none can be shown, or the group is too small to be) and note; `all` first, then the
-    workload by served group. An item's loss is the share of its answers that contradict the decision.
+    (ten cuts, Bonferroni; every person served counts once). An item's loss is the share of its answers that contradict
+    the decision. Columns: component, group, cut, automated (share of test items) and risk (share of wrong among them
+    on the test split), both with exact bounds, n (test items), verdict and note. The verdict stands for everyone: pass
+    = there is such a cut, inconclusive = none can be shown. Where there is one, main groups of people served follow
+    with their workload and risk (`info`: the promise is for everyone, not for each group).
     """
     out = []
     rows = rows.sort_values("feedback_id", kind="stable")
@@ -65,47 +63,40 @@ def abstention(rows: pd.DataFrame, components: pd.DataFrame, *, risk_max: float,
         part = rows[(rows["component"] == component.component) & rows["candidate"].notna()]
         items = _items(part, float(component.threshold))
         fit, test = items[items["split"] == "calibrate"], items[items["split"] == "test"]
-        passed = [c for c in CUTS if surprise(fit.loc[fit["sure"] >= c, "loss"].to_numpy(float), risk_max)
-                  <= (1 - settings.level) / len(CUTS)]  # fmt: skip
-        cut = min(passed) if passed else math.nan
-        out += [{"component": component.component, **line} for line in _workload(test.reset_index(), cut, settings)]
+        losses = {c: fit[fit["sure"] >= c].groupby("person")["loss"].mean().to_numpy(float) for c in CUTS}
+        safe = [c for c in CUTS if surprise(losses[c], risk_max) <= (1 - settings.level) / len(CUTS)]
+        cut = min(safe) if safe else math.nan
+        out += [{"component": component.component, "cut": cut, **line} for line in _workload(test, cut, settings)]
     return pd.DataFrame(out, columns=COLUMNS)
 
 
 def _items(part: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """One row an item: its split, sureness, loss and served groups."""
-    acts = part["candidate"].to_numpy(float) >= threshold
-    part = part.assign(sure=sureness(part["candidate"].to_numpy(float), threshold), loss=(part["label"] == 1) != acts)
-    keep = dict.fromkeys(("split", "sure", *[a for a in attributes(part) if a.startswith("served.")]), "first")
-    return part.astype({"loss": float}).groupby("item_id", sort=True).agg({**keep, "loss": "mean"})
+    """One row an item: its split, who was served, sureness, loss and served groups."""
+    score = part["candidate"].to_numpy(float)
+    wrong = (part["label"] == 1) != (score >= threshold)
+    part = part.assign(sure=sureness(score, threshold), loss=wrong.astype(float))
+    first = dict.fromkeys(("split", "person", "sure", *schema.cohorts(part, "served.")), "first")
+    return part.groupby("item_id", sort=True).agg({**first, "loss": "mean"}).reset_index()
 
 
 def _workload(test: pd.DataFrame, cut: float, settings: Settings) -> list[dict[str, object]]:
-    """Everyone's line, then a line a served group; persons are items."""
-    out: list[dict[str, object]] = []
-    none = "no cut keeps the risk under the target on the calibrate split" if math.isnan(cut) else ""
-    for g in groups(test, replace(settings, min_rows=MIN_ITEMS)):
-        part = test[g.rows]
-        sure = (part["sure"] >= cut).to_numpy(float) if not math.isnan(cut) else np.zeros(len(part))
-        reason = g.reason or (f"fewer than {MIN_ITEMS} items" if len(part) < MIN_ITEMS else "") or none
-        automated, edge = (UNTOLD, "") if reason else _share(sure, settings)
-        lost = part["loss"].to_numpy(float)[sure == 1]
-        enough = not reason and len(lost) >= max(MIN_ITEMS, settings.suppress_below)
-        risk, more = _share(lost, settings) if enough else (UNTOLD, "" if reason else "too few decided alone")
-        notes = [f"{what}: {note}" for what, note in (("automated", edge), ("risk", more)) if note]
-        out.append({
-            "group": g.name, "cut": cut, **_named("automated", automated), **_named("risk", risk),
-            "n": 0 if g.reason else publish.size(len(part), settings),
-            "verdict": "cannot tell" if reason else "pass", "note": reason or "; ".join(notes),
-        })  # fmt: skip
-    return out
+    """Everyone's line, then, where there is a cut, a line a main group of people served."""
+    groups = [(str(g), c.code == i) for c in stated(test, "served") for i, g in enumerate(c.groups)]
+    lines = [{"group": name, **_line(test[inside], cut, settings), "verdict": "info"} for name, inside in groups]
+    unsure = math.isnan(cut) or len(test) < settings.min_people
+    everyone = {"group": cohorts.ALL, **_line(test, cut, settings)}
+    return [everyone | {"verdict": schema.INCONCLUSIVE}] if unsure else [everyone | {"verdict": "pass"}, *lines]
 
 
-def _share(x: Floats, settings: Settings) -> tuple[publish.Triple, str]:
-    """A mean over items as it may be published."""
-    triple = means.mean(x, [np.arange(len(x))], 0.95)
-    return publish.share([(float(x.sum()), float(len(x)))], [triple], settings)[0]
-
-
-def _named(name: str, triple: publish.Triple) -> dict[str, float]:
-    return dict(zip((name, f"{name}_low", f"{name}_high"), triple, strict=True))
+def _line(part: pd.DataFrame, cut: float, settings: Settings) -> dict[str, object]:
+    """What is decided alone in one group, and how often wrongly."""
+    few = str(cohorts.too_few(len(part), settings.min_people, "items"))
+    if few or not len(part):
+        return {"n": math.nan, "note": few or "no test items"}
+    if math.isnan(cut):
+        return {"n": len(part), "note": "no cut keeps the risk under the target on the calibrate split"}
+    alone, person = (part["sure"] >= cut).to_numpy(), pd.factorize(part["person"])[0]
+    automated = estimates.mean(alone.astype(float), [person], level=settings.level)
+    risk = estimates.mean(part["loss"].to_numpy(float)[alone], [person[alone]], level=settings.level)
+    shares = dict(zip(SHARES, (*automated, *risk), strict=True))
+    return {**shares, "n": len(part), "note": "" if alone.any() else "no item is decided alone"}

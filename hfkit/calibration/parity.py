@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
-from scipy import special
+from numpy.typing import NDArray
+from scipy.special import stdtr
 
-from hfkit.calibration import publish
 from hfkit.calibration.binned import Codes, Floats
-from hfkit.calibration.groups import Group, Settings, clusterings
-from hfkit.shared import evidence
+from hfkit.calibration.rows import Sample
+from hfkit.shared import cluster, evidence
 
 
-def equal_calibration(y: Floats, s: Floats, member: Codes, clusters: list[Codes]) -> tuple[float, int]:
+def equal_calibration(y: Floats, s: Floats, member: Codes, clusters: Sequence[Codes]) -> tuple[float, int]:
     """How surprising is it, if all groups are calibrated alike, that one is this far from the rest?
 
     Gives (p value, code of the most different group). Each group is compared with everyone on two counts: the mean
@@ -25,57 +25,44 @@ def equal_calibration(y: Floats, s: Floats, member: Codes, clusters: list[Codes]
     names = np.unique(member[member >= 0])
     if len(names) < 2 or y.min() == y.max():
         return math.nan, -1
-    best, driver, looked = 1.0, -1, 0
-    for moment in (y - s, (y - s) * (s - s.mean())):
-        for g in names:
-            p = _p_value(moment, member == g, clusters)
-            if not math.isnan(p):
-                looked += 1
-                if p < best or driver < 0:
-                    best, driver = p, int(g)
-    return (-math.expm1(looked * math.log1p(-best)) if best < 1 else 1.0, driver) if looked else (math.nan, -1)
+    pairs = [(m, g) for m in (y - s, (y - s) * (s - s.mean())) for g in names]
+    p = np.array([_p_value(moment, member == g, clusters) for moment, g in pairs])
+    if np.isnan(p).all():
+        return math.nan, -1
+    best = int(np.nanargmin(p))
+    tests = int((~np.isnan(p)).sum())
+    return float(-np.expm1(tests * np.log1p(-p[best]))) if p[best] < 1 else 1.0, int(pairs[best][1])
 
 
-def _p_value(moment: Floats, inside: np.ndarray, clusters: list[Codes]) -> float:
+def _p_value(moment: Floats, inside: NDArray[np.bool_], clusters: Sequence[Codes]) -> float:
     """Two-sided p of the difference between the mean of a moment inside a group and overall."""
     n, size = len(moment), int(inside.sum())
-    if size in (0, n):
+    count = cluster.effective(inside.astype(float), *clusters)
+    if size in (0, n) or count < 2:
         return math.nan
     mean, own, rest = moment.mean(), moment[inside].mean(), moment[~inside].mean()
     influence = np.where(inside, (moment - own) / size, (rest - moment) / (n - size)) * (1 - size / n)
-    spread, fewest = [], n
-    for codes in clusters:
-        groups = len(np.unique(codes[inside]))
-        if groups < 2:
-            return math.nan
-        fewest = min(fewest, groups)
-        spread.append(float((np.bincount(codes, influence) ** 2).sum()) * groups / (groups - 1))
     alike = float((((moment - mean) * (inside / size - 1 / n)) ** 2).sum()) * size / (size - 1)
-    two_way = sum(spread) - float((influence**2).sum()) * (len(spread) - 1)
-    variance = max(two_way, *spread, alike)  # the last, as if all were alike, keeps the level in small groups
+    clustered = float(cluster.variance(influence, *clusters)[0]) * count / (count - 1)
+    variance = max(clustered, alike)  # the second, as if all were alike, keeps the level in small groups
     if variance <= 1e-24:
         return math.nan
-    return float(2 * special.stdtr(fewest - 1, -abs(own - mean) / math.sqrt(variance)))
+    return float(2 * stdtr(count - 1, -abs(own - mean) / math.sqrt(variance)))
 
 
-def parity(
-    rows: pd.DataFrame, model: str, view: str, component: str, usable: list[Group], settings: Settings
-) -> list[dict[str, object]]:
-    """One evidence row an attribute, its p value rounded upwards; `usable` are the groups large enough to compare."""
-    out = []
-    clusters = clusterings(rows) if len(rows) else []
-    for attribute in sorted({g.attribute for g in usable}):
-        compared = [g for g in usable if g.attribute == attribute]
-        member = np.full(len(rows), -1, dtype=np.int64)
-        for code, g in enumerate(compared):
-            member[g.rows] = code
-        p, driver = equal_calibration(rows["label"].to_numpy(float), rows[model].to_numpy(float), member, clusters)
-        note = "fewer than two groups are large enough to compare" if driver < 0 else (
-            f"the most different group is {compared[driver].name}; a large p does not show equality")  # fmt: skip
-        shown = p if settings.exact or math.isnan(p) else max(math.ceil(p * 1000 - 1e-9), 1) / 1000
-        out.append(evidence.row(
-            f"equal calibration p, {attribute} ({view})", component=component, value=shown,
-            n=publish.size(int((member >= 0).sum()), settings),
-            verdict="cannot tell" if math.isnan(p) else "info", note=note,
-        ))  # fmt: skip
-    return out
+def statement(group_samples: Sequence[Sample]) -> dict[str, object]:
+    """The evidence row of one attribute: are its groups calibrated alike? `group_samples` are all groups of one cohort.
+
+    Groups without a number are compared with nobody, and their rows still belong to everyone. Always `info`.
+    """
+    first, compared = group_samples[0], [g.n > 0 for g in group_samples]
+    y, s = (np.concatenate([getattr(g, k) for g in group_samples]) for k in ("y", "s"))
+    clusters = [np.concatenate([g.clusters[i] for g in group_samples]) for i in range(len(first.clusters))]
+    member = np.repeat(np.where(compared, np.arange(len(compared)), -1), [len(g.y) for g in group_samples])
+    p, driver = equal_calibration(y, s, member, clusters)
+    note = f"the most different group is {group_samples[driver].group}; a large p does not show equality"
+    if driver < 0:
+        note = "no two groups can be compared" if len(y) else first.note
+    cohort = first.cohort.name if first.cohort else ""
+    return evidence.row(f"equal calibration p ({first.view.name})", component=first.component, group=cohort, value=p,
+                        n=int((member >= 0).sum()), note=note)  # fmt: skip

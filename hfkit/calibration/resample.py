@@ -8,131 +8,114 @@ Fang and Santos 2019), the upper bound counts every bin as it is; both lean to t
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+from scipy.special import expit, ndtri, stdtrit
 
 from hfkit.calibration.binned import BINS, Codes, Floats, bin_of, sums
-from hfkit.calibration.recalibrate import expit, logit
-from hfkit.calibration.smooth import GRID
+from hfkit.calibration.kernel import GRID, kernel_matrix, to_grid
+from hfkit.shared import cluster
+from hfkit.shared.intervals import Interval
+from hfkit.shared.learn import logit
 
 BLOCKS = 3000  # more clusters than this are first put together at random: bounded memory, error of the width below 2 %
-PART = 10_000  # draws made at once
-CLEAR = 3.0  # standard errors from 0 above which the sign of a gap counts as known
-Triple = tuple[float, float, float]
+PART = 10_000  # clusters picked at once
+CLEAR = 3.0  # standard errors from 0 above which a gap has a clear sign
+TAIL = 0.025  # the replicates' quantiles that are stretched to the level asked for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How to resample: chance, number of replicates, and by what to multiply their spread (see `stretch`)."""
+
+    rng: np.random.Generator
+    n_boot: int
+    stretch: float
 
 
 @dataclass(frozen=True)
 class Draws:
-    """Point values and replicates (rows) of sums over one set of rows, and how far to stretch their spread."""
+    """Sums over one set of rows by name (`point`), the same by replicate, and how many clusters were resampled."""
 
-    n: float
     clusters: int
     stretch: float
     point: dict[str, Floats]
     replicate: dict[str, Floats]
 
 
-def quantile_t(p: float, df: int) -> float:
-    """Quantile of Student's t (from scipy.special, a third of the import of scipy.stats)."""
-    return float(special.stdtrit(df, p))
-
-
-def choose(residual: Floats, clusterings: list[Codes]) -> tuple[Codes, float, int]:
-    """The clustering with the larger variance of the mean residual, and what the other one adds to its width.
-
-    Also gives the number of clusters where they are fewest, which sets the degrees of freedom.
-
-    The sum of both variances less the row variance is the two-way cluster robust one (Cameron, Gelbach, Miller 2011).
-    """
+def choose(residual: Floats, clusters: Sequence[Codes]) -> tuple[Codes, float]:
+    """The clustering with the larger variance of the mean residual, and what the others add to its standard error."""
     e = residual - residual.mean()
-    spread = [float((np.bincount(c, e) ** 2).sum()) for c in clusterings]
-    widest = int(np.argmax(spread))
-    both = sum(spread) - float((e**2).sum()) * (len(spread) - 1)
-    factor = math.sqrt(max(both / spread[widest], 1.0)) if spread[widest] > 0 else 1.0
-    fewest = min(len(np.unique(c)) for c in clusterings)
-    return np.unique(clusterings[widest], return_inverse=True)[1].astype(np.int64), factor, fewest
+    codes = [cluster.codes(c) for c in clusters]
+    alone = [float(cluster.variance(np.bincount(c, e))[0]) for c in codes]
+    widest = int(np.nanargmax(alone)) if not np.isnan(alone).all() else 0
+    ratio = float(cluster.variance(e, *codes)[0]) / alone[widest] if alone[widest] > 0 else 1.0
+    return codes[widest], math.sqrt(ratio)
 
 
-def draw(
-    columns: dict[str, Floats], codes: Codes, mesh: Floats, *, rng: np.random.Generator, n_boot: int, stretch: float
-) -> Draws:
-    """Resample clusters: `columns` holds (rows x k) arrays whose sums every replicate needs, and must have "n".
+def stretch(clusters: float, factor: float, level: float) -> float:
+    """By what to multiply the spread of replicates between their TAIL quantiles for an interval of `level`.
 
-    `mesh` are sums by block that are made already (`smooth_sums`, of the blocks `blocks` gives).
+    Student's quantile for so many clusters, and the bootstrap's missing factor for few.
     """
-    size = len(mesh)
-    wide = np.column_stack(list(columns.values()))
-    sums = np.column_stack([*(np.bincount(codes, column, size) for column in wide.T), mesh])
-    widths = {**{k: v.shape[1] for k, v in columns.items()}, "mesh": mesh.shape[1]}
-    ends = np.cumsum(list(widths.values()))[:-1]
-    point = dict(zip(widths, np.split(sums.sum(axis=0), ends), strict=True))
-    replicate = dict(zip(widths, np.split(resampled(sums, n_boot, rng), ends, axis=1), strict=True))
-    return Draws(float(point["n"].sum()), size, stretch, point, replicate)
+    wider = stdtrit(clusters - 1, 0.5 + level / 2) / ndtri(1 - TAIL)
+    return float(factor * wider * math.sqrt(clusters / (clusters - 1)))
 
 
-def blocks(codes: Codes, rng: np.random.Generator) -> Codes:
+def draw(y: Floats, s: Floats, codes: Codes, *, width: float, fit: tuple[float, float], plan: Plan) -> Draws:
+    """The sums behind every resampled measure, with the noise that few rows do not show (`unseen`).
+
+    `width` is the kernel's, `fit` intercept and slope of the logistic recalibration (NaN where there is none).
+    """
+    columns = {**binned_columns(y, s), "square": ((s - y) ** 2)[:, None]}
+    if not math.isnan(fit[1]):
+        columns |= slope_columns(y, s, fit)
+    blocks, kernel = _blocks(codes, plan.rng), kernel_matrix(width)
+    totals = {name: by_block(column, blocks) for name, column in columns.items()}
+    totals["mesh"] = to_grid(s, s - y, GRID, blocks) @ kernel
+    ends = np.cumsum([t.shape[1] for t in totals.values()])[:-1]
+    again = resampled(np.column_stack(list(totals.values())), plan.n_boot, plan.rng)
+    replicate = dict(zip(totals, np.split(again, ends, axis=1), strict=True))
+    replicate["unseen"] = plan.rng.standard_normal((plan.n_boot, BINS)) * unseen(y, s, codes)
+    n, _, total = sums(y, s)
+    middle = np.round(total / np.maximum(n, 1) * (GRID - 1)).astype(int)
+    replicate["unseen mesh"] = replicate["unseen"] @ kernel[middle]
+    return Draws(len(totals["n"]), plan.stretch, {k: t.sum(axis=0) for k, t in totals.items()}, replicate)
+
+
+def _blocks(codes: Codes, rng: np.random.Generator) -> Codes:
     """Clusters, or where there are more than BLOCKS, clusters put together at random."""
     clusters = int(codes.max()) + 1
     return codes if clusters <= BLOCKS else rng.permutation(clusters)[codes] % BLOCKS
 
 
-def resampled(sums: Floats, n_boot: int, rng: np.random.Generator) -> Floats:
-    """The column sums of each replicate (n_boot x columns), clusters (rows of `sums`) drawn with replacement.
+def by_block(columns: Floats, blocks: Codes) -> Floats:
+    """Column sums of each block: (rows x k) to (blocks x k)."""
+    return np.column_stack([np.bincount(blocks, column) for column in columns.T])
 
-    How often each cluster is drawn, times the sums; in parts that stay in the processor's cache.
+
+def resampled(totals: Floats, n_boot: int, rng: np.random.Generator) -> Floats:
+    """The column sums of each replicate (n_boot x columns), clusters (rows of `totals`) resampled with replacement.
+
+    How often each cluster is picked, times its sums; in parts that stay in the processor's cache.
     """
-    size = len(sums)
-    out, part = np.empty((n_boot, sums.shape[1])), max(PART // size, 1)
+    size = len(totals)
+    out, part = np.empty((n_boot, totals.shape[1])), max(PART // size, 1)
     for start in range(0, n_boot, part):
         rows = min(part, n_boot - start)
-        drawn = rng.integers(0, size, (rows, size))
-        drawn += np.arange(rows)[:, None] * size
-        times = np.bincount(drawn.ravel(), minlength=rows * size).reshape(rows, size)
-        out[start : start + rows] = times.astype(float) @ sums
+        picks = rng.integers(0, size, (rows, size))
+        picks += np.arange(rows)[:, None] * size
+        times = np.bincount(picks.ravel(), minlength=rows * size).reshape(rows, size)
+        out[start : start + rows] = times.astype(float) @ totals
     return out
-
-
-def stretch(clusters: int, factor: float, level: float) -> float:
-    """By what to multiply the spread between the 2.5 and 97.5 % quantiles of replicates for an interval of `level`."""
-    if clusters < 2:
-        return math.nan
-    t = quantile_t((1 + level) / 2, clusters - 1) / 1.959963984540054
-    return factor * t * math.sqrt(clusters / (clusters - 1))
 
 
 def binned_columns(y: Floats, s: Floats) -> dict[str, Floats]:
     """n, gap (label minus score) and label by bin: the sums behind every binned measure."""
     inside = np.eye(BINS)[bin_of(s)]
     return {"n": inside, "gap": inside * (y - s)[:, None], "event": inside * y[:, None]}
-
-
-def smooth_sums(y: Floats, s: Floats, codes: Codes, size: int, kernel: Floats) -> Floats:
-    """Smoothed residuals (blocks x mesh) with the kernel of the width that the data chose."""
-    cell = np.clip((s * (GRID - 1)).astype(int), 0, GRID - 2)
-    part = s * (GRID - 1) - cell
-    flat = codes * GRID + cell
-    grid = np.bincount(flat, (1 - part) * (s - y), size * GRID)
-    grid += np.bincount(flat + 1, part * (s - y), size * GRID)
-    out: Floats = grid.reshape(size, GRID) @ kernel
-    return out
-
-
-def unseen(y: Floats, s: Floats, codes: Codes) -> Floats:
-    """What the few rows of a bin cannot show of its noise: standard deviation to add to its share of the gap, by bin.
-
-    A bin without an event varies in no replicate. Its variance is taken as if two events and two non-events more had
-    been seen (Agresti and Coull 1998), counted in independent rows.
-    """
-    n, events, _ = sums(y, s)
-    e = y - s - (y - s).mean()
-    design = max(float((np.bincount(codes, e) ** 2).sum()) / max(float((e**2).sum()), 1e-12), 1.0)
-    size, k = n / design, events / design
-    rate, fuller = k / np.maximum(size, 1e-12), (k + 2) / (size + 4)
-    more = np.maximum(fuller * (1 - fuller) - rate * (1 - rate), 0.0)
-    out: Floats = np.sqrt(more * n * design) / len(y)
-    return out
 
 
 def slope_columns(y: Floats, s: Floats, fit: tuple[float, float]) -> dict[str, Floats]:
@@ -143,51 +126,65 @@ def slope_columns(y: Floats, s: Floats, fit: tuple[float, float]) -> dict[str, F
     return {"u": np.column_stack([y - p, x * (y - p)]), "h": np.column_stack([v, v * x, v * x * x])}
 
 
-def around(value: float, replicates: Floats, stretch: float) -> Triple:
+def unseen(y: Floats, s: Floats, codes: Codes) -> Floats:
+    """What the few rows of a bin cannot show of its noise: standard deviation to add to its share of the gap, by bin.
+
+    A bin without an event varies in no replicate. Its variance is taken as if two events and two non-events more had
+    been seen (Agresti and Coull 1998), counted in independent rows.
+    """
+    n, events, _ = sums(y, s)
+    design = float(cluster.design((y - s)[:, None], np.ones((len(y), 1)), codes)[0][0])
+    size, k = n / design, events / design
+    rate, fuller = k / np.maximum(size, 1e-12), (k + 2) / (size + 4)
+    more = np.maximum(fuller * (1 - fuller) - rate * (1 - rate), 0.0)
+    return np.asarray(np.sqrt(more * n * design) / len(y), dtype=float)
+
+
+def around(value: float, replicates: Floats, stretch: float) -> Interval:
     """Value and t interval from the spread of the replicates; a spread of zero says nothing and gives NaN."""
-    known = replicates[np.isfinite(replicates)]
-    spread = float(known.std()) * 1.959963984540054 * stretch if len(known) > 1 else math.nan
+    usable = replicates[np.isfinite(replicates)]
+    spread = float(usable.std()) * float(ndtri(1 - TAIL)) * stretch if len(usable) > 1 else math.nan
     if not spread > 1e-12:
-        return value, math.nan, math.nan
-    return value, value - spread, value + spread
+        return Interval(value, math.nan, math.nan)
+    return Interval(value, value - spread, value + spread)
 
 
-def quantile(deviation: Floats, p: float, stretch: float) -> float:
+def _quantile(deviation: Floats, p: float, stretch: float) -> float:
     """A quantile of deviations, its distance to their mean stretched."""
     centre = float(deviation.mean())
     return centre + stretch * (float(np.quantile(deviation, p)) - centre)
 
 
-def absolute(value: float, part: Floats, replicate: Floats, draws: Draws) -> Triple:
+def absolute(value: float, part: Floats, replicate: Floats, draws: Draws) -> Interval:
     """Interval of a sum of absolute parts (ECE, smooth error): parts (k,), their replicates (n_boot x k)."""
     h = replicate - part
     clear = np.abs(part) > max(CLEAR, math.sqrt(math.log(max(draws.clusters, 3)))) * h.std(axis=0)
     signed = np.where(part < 0, -h, h)
     lower = np.where(clear, signed, np.abs(h)).sum(axis=1)
-    low = value - quantile(lower, 0.975, draws.stretch)
-    high = value - quantile(signed.sum(axis=1), 0.025, draws.stretch)
+    low = value - _quantile(lower, 1 - TAIL, draws.stretch)
+    high = value - _quantile(signed.sum(axis=1), TAIL, draws.stretch)
     return _unit(value, low, high)
 
 
-def squared(value: float, gap: Floats, share: Floats, noise: Floats, draws: Draws) -> Triple:
-    """Interval of the root of the debiased mean square gap; `gap`, `share` and `noise` (variance of the gap) by bin.
+def squared(value: float, share: Floats, gap: Floats, noise: Floats, draws: Draws) -> Interval:
+    """Interval of the root of the debiased mean square gap; `share`, `gap` and `noise` (variance of the gap) by bin.
 
     The lower bound is that of the debiased mean square, the upper that of the one which still has its bias: both lean
     to the wide side.
     """
     n, residual = draws.replicate["n"], draws.replicate["gap"]
-    some = np.where(share > 0, share, 1.0)
     total = n.sum(axis=1, keepdims=True)
-    h = ((residual - gap * n) / total + draws.replicate["unseen"]) / some
+    h = ((residual - gap * n) / total + draws.replicate["unseen"]) / np.where(share > 0, share, 1.0)
     shares = ((n / total - share) * gap**2).sum(axis=1)
     up, down = ((share * (sign * 2 * gap * h + h**2 - noise)).sum(axis=1) + shares for sign in (1, -1))
     plain = float((share * gap**2).sum())
-    low = plain - float(share @ noise) - quantile(up, 0.975, draws.stretch)
-    return _unit(value, math.sqrt(max(low, 0)), math.sqrt(max(plain + quantile(down, 0.975, draws.stretch), 0)))
+    low = plain - float(share @ noise) - _quantile(up, 1 - TAIL, draws.stretch)
+    high = plain + _quantile(down, 1 - TAIL, draws.stretch)
+    return _unit(value, math.sqrt(max(low, 0)), math.sqrt(max(high, 0)))
 
 
-def _unit(value: float, low: float, high: float) -> Triple:
-    return value, min(max(low, 0.0), value), max(min(high, 1.0), value)
+def _unit(value: float, low: float, high: float) -> Interval:
+    return Interval(value, min(max(low, 0.0), value), max(min(high, 1.0), value))
 
 
 def slope_replicates(fit: tuple[float, float], draws: Draws) -> Floats:
@@ -195,5 +192,4 @@ def slope_replicates(fit: tuple[float, float], draws: Draws) -> Floats:
     u, h = draws.replicate["u"], draws.replicate["h"]
     determinant = h[:, 0] * h[:, 2] - h[:, 1] ** 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        out: Floats = fit[1] + (h[:, 0] * u[:, 1] - h[:, 1] * u[:, 0]) / determinant
-    return out
+        return np.asarray(fit[1] + (h[:, 0] * u[:, 1] - h[:, 1] * u[:, 0]) / determinant, dtype=float)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hfkit.calibration.binned import Floats, usable
+from hfkit.calibration.binned import Codes, Floats, usable
 
 MESH = 200  # points the error is read off at, at least
 GRID = 401  # points of the coarser grid that intervals use; their kernel is never narrower than NARROWEST
@@ -24,7 +24,7 @@ def smooth(y: ArrayLike, s: ArrayLike) -> tuple[float, float]:
     >>> round(error, 2), round(width, 2)
     (0.3, 0.3)
     """
-    label, score = usable(y, s)
+    label, score, _ = usable(y, s)
     if not len(label):
         return math.nan, math.nan
     width = _search(score, score - label)
@@ -55,27 +55,24 @@ def error_at(score: Floats, residual: Floats, width: float) -> float:
 def _kernel_sum(x: Floats, values: Floats, at: Floats, width: float) -> Floats:
     """Sum of values times a Gaussian kernel reflected at 0 and 1, on a fine grid, read off at `at`."""
     size = max(2000, round(20 / width)) // 2 + 1
-    grid = to_grid(x, values, size)
+    grid = to_grid(x, values, size)[0]
     t = np.linspace(0, 1, size)
     kernel = np.exp(-((t - 0.5) ** 2) / (2 * width**2)) / (math.sqrt(2 * math.pi) * width)
     mirrored = np.concatenate([grid[::-1][:-1], grid, grid[::-1][1:]])
-    length = len(mirrored) + size - 1
-    length = 1 << (length - 1).bit_length()
+    length = 1 << (len(mirrored) + size - 2).bit_length()
     full = np.fft.irfft(np.fft.rfft(mirrored, length) * np.fft.rfft(kernel, length), length)
     first = size - 1 + size // 2
-    smoothed = full[first : first + size]
-    cell = np.clip((at * (size - 1)).astype(int), 0, size - 2)
-    rest = (at - cell / (size - 1)) * (size - 1)
-    read: Floats = smoothed[cell] * (1 - rest) + smoothed[cell + 1] * rest
-    return read
+    return np.asarray(np.interp(at, t, full[first : first + size]), dtype=float)
 
 
-def to_grid(x: Floats, values: Floats, size: int) -> Floats:
-    """Values spread over the two nearest of `size` grid points on [0, 1], by distance."""
+def to_grid(x: Floats, values: Floats, size: int, blocks: Codes | None = None) -> Floats:
+    """Values spread over the two nearest of `size` grid points on [0, 1], by distance: one row a block."""
     cell = np.clip((x * (size - 1)).astype(int), 0, size - 2)
     part = x * (size - 1) - cell
-    low, high = np.bincount(cell, (1 - part) * values, size), np.bincount(cell + 1, part * values, size)
-    return np.asarray(low + high, dtype=float)
+    flat = cell if blocks is None else cell + blocks * size
+    length = size if blocks is None else size * (int(blocks.max()) + 1)
+    low, high = np.bincount(flat, (1 - part) * values, length), np.bincount(flat + 1, part * values, length)
+    return np.asarray(low + high, dtype=float).reshape(-1, size)
 
 
 def kernel_matrix(width: float) -> Floats:
@@ -86,5 +83,4 @@ def kernel_matrix(width: float) -> Floats:
     matrix: Floats = np.zeros((GRID, len(at)))
     for image in (x, -x, 2.0 - x):
         matrix = matrix + np.exp(-((at[None, :] - image[:, None]) ** 2) / (2 * width**2))
-    scaled: Floats = matrix / matrix.sum(axis=1).mean()
-    return scaled
+    return np.asarray(matrix / matrix.sum(axis=1).mean(), dtype=float)
