@@ -16,7 +16,7 @@ import nbformat
 from nbconvert import HTMLExporter
 
 from hfkit.shared.errors import StageError
-from hfkit.shared.tables import ROOMS
+from hfkit.shared.rooms import NAMES
 
 _TEMPLATES = Path(__file__).parent
 _TAGS = frozenset({
@@ -41,7 +41,7 @@ def render(notebook: nbformat.NotebookNode, room: str, error: str = "", note: st
         template_name="page_template", extra_template_basedirs=[str(_TEMPLATES)], exclude_anchor_links=True,
     )  # fmt: skip
     css = (_TEMPLATES / "page_template" / "page.css").read_text("utf-8")
-    about = {"title": f"{room} · hfkit", "css": css, "rooms": ROOMS, "room": room, "error": error, "note": note}
+    about = {"title": f"{room} · hfkit", "css": css, "rooms": NAMES, "room": room, "error": error, "note": note}
     html, _ = exporter.from_notebook_node(_answer_first(notebook), resources={"hfkit": about})
     page = "\n".join(line.rstrip() for line in str(html).splitlines() if line.strip()) + "\n"
     gate(page, where=f"reports/{room}.html")

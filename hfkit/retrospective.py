@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 
 from hfkit.shared import evidence as ev
-from hfkit.shared import learn, stats
+from hfkit.shared import learn, measures, rooms, stats
 from hfkit.shared.errors import BadValue
 from hfkit.shared.learn import Floats
 from hfkit.shared.schema import NOT_STATED
 
-ROOMS = ("retrain", "fairness", "calibration", "experiment", "monitor")
-KEPT = {"pass": "kept", "fail": "broken", "cannot tell": "cannot tell"}
+ROOMS = rooms.EVIDENCE[rooms.EVIDENCE.index("retrain") :]  # those that make promises about the new model
+KEPT = {"pass": "kept", "fail": "broken", "inconclusive": "inconclusive"}
 NO_RECORD = "no release record in data/raw/releases: copy data/decide/release.json there when a release has shipped"
 _PROMISES = ["release", "measure", "component", "group", "better", "promised", "room", "value", "low", "high", "n",
              "outcome", "note"]  # fmt: skip
@@ -57,11 +57,11 @@ def promises(record: Mapping[str, Any], evidence: pd.DataFrame) -> pd.DataFrame:
 
     evidence: all rooms' rows, with a column `room`. A promise is matched on measure, component and group. What was
     the candidate then is the baseline now, so `candidate` in a promised measure is looked up as `baseline` first, and
-    a measure that names no model is one of the serving model.
+    a measure that names no model is one of the baseline.
 
     Returns one row a promise, in the order of the record: what was promised, what is measured now with its interval,
-    outcome kept (the whole interval on the good side), broken (all on the bad side) or cannot tell, and why. A
-    promised difference of two models cannot be told: the older one no longer runs.
+    outcome kept (the whole interval on the good side), broken (all on the bad side) or inconclusive, and why. A
+    promised difference of two models is inconclusive: the older one no longer runs.
 
     >>> now = ev.table([ev.row("AUC (baseline)", value=0.8, low=0.75, high=0.85, n=9)]).assign(room="retrain")
     >>> record = {"release": "v1", "promises": [{"measure": "AUC (candidate)", "promised": 0.7, "better": "higher"}]}
@@ -76,10 +76,10 @@ def _promise(release: str, promise: Mapping[str, Any], evidence: pd.DataFrame) -
     measure, better = promise["measure"], str(promise.get("better", ""))
     component, group = str(promise.get("component", "all")), str(promise.get("group", "all"))
     fixed = [release, measure, component, group, better, float(promise["promised"])]
-    nothing = [None, math.nan, math.nan, math.nan, 0, "cannot tell"]
+    nothing = [None, math.nan, math.nan, math.nan, 0, "inconclusive"]
     if better not in ("higher", "lower"):
         return [*fixed, *nothing, "the record does not say which direction is better (higher or lower)"]
-    if measure.endswith((" difference", " change")):
+    if measures.read(measure).difference:
         return [*fixed, *nothing, "a difference of two models: the older one no longer runs; promise a level"]
     now = measure.replace("candidate", "baseline")
     for name in dict.fromkeys((now, f"{measure} (baseline)", measure)):
@@ -87,8 +87,8 @@ def _promise(release: str, promise: Mapping[str, Any], evidence: pd.DataFrame) -
         if same.any():
             r = evidence[same].iloc[0]
             verdict = ev.judge(r["low"], r["high"], target=float(promise["promised"]), better=better)
-            note = "" if name == measure else f"measured as {name}: the release is the serving model now"
-            note = note if verdict != "cannot tell" else _unsettled(r, note)
+            note = "" if name == measure else f"measured as {name}: the release is the baseline now"
+            note = note if verdict != "inconclusive" else _unsettled(r, note)
             return [*fixed, r["room"], r["value"], r["low"], r["high"], int(r["n"]), KEPT[verdict], note]
     return [*fixed, *nothing, f"no evidence on {now} for {component}, {group}"]
 
@@ -120,7 +120,7 @@ def payoff(
     Returns one row a source and component, and one for `all` components where several were measured: answers given,
     rows_lost (train rows that only it labels), value = log loss without minus with it (nats an answer; above 0 = it
     paid off), low and high (95 % for all sources of a kind together, by Bonferroni; items with the same text
-    resampled together, both models together), n (held-out answers), outcome ("paid off", "cost us", "cannot tell"),
+    resampled together, both models together), n (held-out answers), outcome ("paid off", "cost us", "inconclusive"),
     and why.
     """
     items = items.sort_values("item_id", ignore_index=True)
@@ -133,13 +133,13 @@ def payoff(
     for component, part in judged.groupby("component", sort=True):
         model = _Learner(items, part, min_people=min_people, penalty=penalty)
         for source, name in _sources(judged):
-            found, note = model.without(source, name)
-            rows.append(_row(source, name, str(component), part, found, note, draw))
-            measured.setdefault((source, name), []).append(found.assign(group=found["group"] + "\0" + str(component)))
+            gains, note = model.without(source, name)
+            rows.append(_row(source, name, str(component), part, gains, note, draw))
+            measured.setdefault((source, name), []).append(gains.assign(group=gains["group"] + "\0" + str(component)))
     for (source, name), parts in measured.items():
-        found = pd.concat([p for p in parts if len(p)] or parts[:1])
+        gains = pd.concat([p for p in parts if len(p)] or parts[:1])
         if sum(len(p) > 0 for p in parts) > 1:
-            rows.append(_row(source, name, "all", judged, found, "", draw))
+            rows.append(_row(source, name, "all", judged, gains, "", draw))
     out = pd.DataFrame(rows, columns=_PAYOFF)
     first = (out["component"] != "all").astype(int)
     return out.assign(first=first).sort_values(["source", "first", "component", "name"], ignore_index=True)[_PAYOFF]
@@ -179,8 +179,8 @@ class _Learner:
         return np.asarray(fitted.predict_proba(self.matrix)[:, 1], dtype=float)
 
     def _counts(self, answers: pd.DataFrame) -> tuple[Floats, Floats]:
-        found = learn.answers(answers).set_index("item_id").reindex(self.items["item_id"]).fillna({"k": 0.0, "n": 0.0})
-        return found["k"].to_numpy(float), found["n"].to_numpy(float)
+        gains = learn.answers(answers).set_index("item_id").reindex(self.items["item_id"]).fillna({"k": 0.0, "n": 0.0})
+        return gains["k"].to_numpy(float), gains["n"].to_numpy(float)
 
     def without(self, source: str, name: str) -> tuple[pd.DataFrame, str]:
         """Gain of each held-out item (group, gain = weighted loss without minus with, n), and why there is none."""
@@ -202,25 +202,25 @@ class _Learner:
         return pd.DataFrame({"group": self.items.loc[rows, "group"], "gain": gain, "n": n[rows]}), ""
 
 
-def _row(source: str, name: str, component: str, part: pd.DataFrame, found: pd.DataFrame, note: str,
+def _row(source: str, name: str, component: str, part: pd.DataFrame, gains: pd.DataFrame, note: str,
          draw: Callable[..., Any]) -> dict[str, Any]:  # fmt: skip
     own = part[source] == name
     keys = part["item_id"] + "\0" + part["component"]
     train = part["split"] == "train"
     lost = keys[own & train].nunique() - len(set(keys[own & train]) & set(keys[~own & train]))
     value, low, high = math.nan, math.nan, math.nan
-    if len(found):
+    if len(gains):
         level = 1 - 0.05 / part[source].nunique()  # Bonferroni: the best of several channels is looked at
-        cluster = found["group"].to_numpy(object)
-        value, low, high = draw(_mean, found["gain"], found["n"], cluster=cluster, level=level)
+        cluster = gains["group"].to_numpy(object)
+        value, low, high = draw(_mean, gains["gain"], gains["n"], cluster=cluster, level=level)
     elif not note:
         note = "no answer of another source on the test rows"
-    outcome = "paid off" if low > 0 else "cost us" if high < 0 else "cannot tell"
-    if len(found) and outcome == "cannot tell":
+    outcome = "paid off" if low > 0 else "cost us" if high < 0 else "inconclusive"
+    if len(gains) and outcome == "inconclusive":
         note = "the interval contains 0: too few answers, or no effect"
     return {
         "source": source, "name": name, "component": component, "answers": int(own.sum()), "rows_lost": lost,
-        "value": value, "low": low, "high": high, "n": round(found["n"].sum()), "outcome": outcome, "note": note,
+        "value": value, "low": low, "high": high, "n": round(gains["n"].sum()), "outcome": outcome, "note": note,
     }  # fmt: skip
 
 
@@ -237,7 +237,7 @@ def evidence(promised: pd.DataFrame, paid: pd.DataFrame) -> pd.DataFrame:
         for r in promised.itertuples()
     ]  # fmt: skip
     if not rows:
-        rows = [ev.row("promise", value=math.nan, n=0, verdict="cannot tell", note=NO_RECORD)]
+        rows = [ev.row("promise", value=math.nan, n=0, verdict="inconclusive", note=NO_RECORD)]
     rows += [
         ev.row(f"payoff of {r.source} {r.name}", component=r.component, value=r.value, low=r.low, high=r.high, n=r.n,
                better="higher", note=r.note or r.outcome)
@@ -263,12 +263,12 @@ def answer(promised: pd.DataFrame, paid: pd.DataFrame) -> str:
     """Which promises were kept and which feedback paid off, in a sentence or two.
 
     >>> answer(pd.DataFrame(columns=_PROMISES), pd.DataFrame(columns=_PAYOFF))
-    'Promises: cannot tell, no release record. Feedback: cannot tell which channel paid off.'
+    'No release is recorded, so there is no promise to check. There is not enough data to say which channel paid off.'
     """
     counts = promised["outcome"].value_counts()
-    said = ", ".join(f"{int(counts.get(o, 0))} {o}" for o in KEPT.values())
-    first = f"Promises of {promised['release'].iloc[0]}: {said}." if len(promised) else (
-        "Promises: cannot tell, no release record.")  # fmt: skip
+    outcomes = ", ".join(f"{int(counts.get(o, 0))} {o}" for o in KEPT.values())
+    first = f"Promises of {promised['release'].iloc[0]}: {outcomes}." if len(promised) else (
+        "No release is recorded, so there is no promise to check.")  # fmt: skip
     rows = total(paid)
     rows = rows[rows["source"] == "channel"]
     parts = [
@@ -276,7 +276,7 @@ def answer(promised: pd.DataFrame, paid: pd.DataFrame) -> str:
         for word in ("paid off", "cost us")
         if len(r := rows[rows["outcome"] == word].sort_values("value", key=abs, ascending=False).head(3))
     ]
-    open_ = int((rows["outcome"] == "cannot tell").sum())
-    tail = f"; cannot tell for {open_} of {len(rows)} channels" if open_ else ""
+    open_ = int((rows["outcome"] == "inconclusive").sum())
+    tail = f"; for {open_} of {len(rows)} channels there is not enough data to tell" if open_ else ""
     return f"{first} Feedback: {'; '.join(parts)}{tail}." if parts else (
-        f"{first} Feedback: cannot tell which channel paid off.")  # fmt: skip
+        f"{first} There is not enough data to say which channel paid off.")  # fmt: skip

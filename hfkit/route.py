@@ -20,7 +20,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from hfkit.shared import evidence as ev
-from hfkit.shared import schema, stats
+from hfkit.shared import intervals, schema
 from hfkit.shared.errors import ParamError
 
 ABSTAIN = "abstain"
@@ -30,7 +30,7 @@ MIN_TEXTS = 20
 _HELD_OUT = ("feedback_id", "group", "filed", "predicted", "confidence", "p_filed")
 
 
-def route(
+def assign(
     feedback: pd.DataFrame, components: pd.DataFrame, *, rules: Sequence[dict[str, Any]] = (), reroute_at: float = 0.8,
     abstain_below: float = 0.4, folds: int = 5,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
@@ -49,13 +49,13 @@ def route(
     >>> two = pd.DataFrame({"component": ["a", "b"]})
     >>> fed = pd.DataFrame({"feedback_id": ["1", "2"], "component": ["a", "a"], "rater_id": ["u", "v"],
     ...                     "value_text": ["too slow", None]})
-    >>> routes, _ = route(fed, two, rules=[{"component": "b", "words": ["slow"]}])
+    >>> routes, _ = assign(fed, two, rules=[{"component": "b", "words": ["slow"]}])
     >>> routes[["feedback_id", "routed", "method"]].values.tolist()
     [['1', 'b', 'rule'], ['2', 'a', 'filed']]
     """
     fed = feedback.sort_values("feedback_id", kind="stable").reset_index(drop=True)
     text = normal(fed["value_text"])
-    ruled = by_rule(text, rules, known=components["component"].tolist())
+    ruled = by_rule(text, rules, components=components["component"].tolist())
     open_ = (text != "") & (ruled == "")
     held_out = cross_fit(fed[text != ""], text[text != ""], folds=folds)
     low, base = skill(held_out)
@@ -102,27 +102,27 @@ def normal(text: pd.Series) -> pd.Series:
     return text.fillna("").astype("str").str.lower().str.split().str.join(" ")
 
 
-def by_rule(text: pd.Series, rules: Sequence[dict[str, Any]], *, known: Sequence[str]) -> pd.Series:
+def by_rule(text: pd.Series, rules: Sequence[dict[str, Any]], *, components: Sequence[str]) -> pd.Series:
     """Which component do the declared words name? Empty where none, or where rules of two components contradict.
 
     `rules` are `{component, words: [...]}`; a word or phrase matches whole words, in any case. Raises ParamError for a
     rule that names an unknown component or has no words.
 
     >>> by_rule(pd.Series(["so slow", "slowly", "rude and slow"]), [{"component": "a", "words": ["slow"]},
-    ...         {"component": "b", "words": ["rude"]}], known=["a", "b"]).tolist()
+    ...         {"component": "b", "words": ["rude"]}], components=["a", "b"]).tolist()
     ['a', '', '']
     """
     hits = pd.DataFrame(index=text.index)
     for i, rule in enumerate(rules):
         component, words = rule.get("component"), [str(w).lower() for w in rule.get("words") or [] if str(w).strip()]
-        if component not in known or not words:
+        if component not in components or not words:
             raise ParamError(
-                expected=f"a component of {', '.join(known)} and at least one word", found=f"{rule}",
+                expected=f"a component of {', '.join(components)} and at least one word", found=f"{rule}",
                 where=f"params.yaml: route.rules[{i}]", todo="correct the rule or remove it",
             )  # fmt: skip
         pattern = r"(?<!\w)(?:" + "|".join(re.escape(" ".join(w.split())) for w in words) + r")(?!\w)"
-        found = text.str.contains(pattern, regex=True)
-        hits[component] = found | hits[component] if component in hits else found
+        matches = text.str.contains(pattern, regex=True)
+        hits[component] = matches | hits[component] if component in hits else matches
     if hits.empty:
         return pd.Series("", index=text.index, dtype="str")
     return hits.idxmax(axis=1).where(hits.sum(axis=1) == 1, "").astype("str")
@@ -199,7 +199,7 @@ def _share(hit: pd.Series, group: pd.Series) -> tuple[float, float, float, int]:
     if hit.empty:
         return np.nan, np.nan, np.nan, 0
     value, n = float(hit.mean()), int(group.nunique())
-    low, high = stats.wilson(value * n, n)
+    low, high = intervals.wilson(value * n, n)
     return value, float(low), float(high), n
 
 
@@ -240,7 +240,7 @@ def evidence(routes: pd.DataFrame, held_out: pd.DataFrame, *, reroute_at: float 
     for component, part in [("all", routes), *routes.groupby("filed")]:
         for method in ("rule", "model", ABSTAIN, "filed"):
             k, n = int((part["method"] == method).sum()), len(part)
-            low, high = stats.wilson(k, n)
+            low, high = intervals.wilson(k, n)
             rows.append(ev.row(f"share {method}", component=str(component), value=k / n if n else np.nan, n=n,
                                low=float(low), high=float(high), note="share of all answers"))  # fmt: skip
     rows += _model_rows(held_out, reroute_at)
@@ -251,7 +251,7 @@ def _model_rows(held_out: pd.DataFrame, reroute_at: float) -> list[dict[str, obj
     if held_out.empty:
         note = (f"no model: fewer than two components have {MIN_TEXTS} distinct comments (feedback.value_text); "
                 "every answer without a rule stays as filed")  # fmt: skip
-        return [ev.row(m, value=np.nan, n=0, better="higher", verdict="cannot tell", note=note)
+        return [ev.row(m, value=np.nan, n=0, better="higher", verdict="inconclusive", note=note)
                 for m in ("held-out accuracy", "confident accuracy")]  # fmt: skip
     right = held_out["predicted"] == held_out["filed"]
     value, low, high, n = _share(right, held_out["group"])

@@ -7,6 +7,7 @@ import json
 import pandas as pd
 import pytest
 from conftest import SHARED, example
+from sklearn.metrics import roc_auc_score
 
 pytestmark = pytest.mark.loop
 
@@ -53,9 +54,10 @@ def test_popquorn_agreement(popquorn):
     assert found == figure("popquorn/offensiveness", "Krippendorff alpha")
 
 
-def test_popquorn_serving_model(popquorn):
-    rows = table(popquorn, "calibration", "evidence")
-    found = [value(rows, f"{measure} (baseline, all rows)") for measure in ("AUC", "Brier score", "ECE")]
+def test_popquorn_logged_model(popquorn):
+    rows, answers = table(popquorn, "calibration", "evidence"), table(popquorn, "aggregate", "judgements")
+    ranked = roc_auc_score(answers["label"], answers["score"])
+    found = [ranked, *(value(rows, f"{measure} (baseline, all rows)") for measure in ("Brier score", "ECE"))]
     assert found == figure("popquorn/offensiveness", "v0 (alt-profanity-check")
 
 
@@ -66,12 +68,21 @@ def test_popquorn_calibration_error_by_cohort(popquorn):
     assert found == figure("popquorn/offensiveness", "v0 ECE by race")
 
 
-def test_popquorn_retraining_mends_the_calibration_but_a_gap_remains(popquorn):
+def test_popquorn_retraining_mends_the_calibration_but_not_the_decisions(popquorn):
+    """Half of what people call offensive was caught; the better calibrated model catches a quarter: keep the old."""
     rows = table(popquorn, "calibration", "evidence")
     assert value(rows, "ECE (baseline)") == pytest.approx(0.19, abs=0.02)
     assert value(rows, "ECE (candidate)") == pytest.approx(0.02, abs=0.015)
-    page = (popquorn.root / "reports" / "calibration.html").read_text("utf-8")
-    assert "The widest gap that remains, not settled, is for rater.age=60-64" in page
+    rates = table(popquorn, "retrain", "evidence")
+    assert value(rates, "true positive rate (candidate)") < value(rates, "true positive rate (baseline)") - 0.1
+    answers = {
+        r: (popquorn.root / "data" / r / "answer.txt").read_text("utf-8") for r in ("retrain", "fairness", "decide")
+    }
+    assert answers["retrain"].startswith("offensive: keep the baseline.")
+    woman = "For raters with gender Woman, offensive: the share of cases with the event that are caught falls by "
+    assert woman in answers["fairness"]
+    assert answers["decide"].startswith("HOLD")
+    assert woman in answers["decide"]
 
 
 def test_popquorn_small_cohorts_are_never_evidence(popquorn):
@@ -81,9 +92,9 @@ def test_popquorn_small_cohorts_are_never_evidence(popquorn):
         for c in raters
         if c.startswith("cohort.")
         for group, n in raters[c].fillna("not stated").value_counts().items()
-        if n < 10
+        if n < 5
     }
-    assert "rater.race=Arab American" in small
+    assert {"rater.race=Arab American", "rater.occupation=Prefer not to disclose"} <= small
     for room in ("audit", "aggregate", "fairness", "calibration"):
         rows = table(popquorn, room, "evidence")
         rows = rows[rows["group"].isin(small)]
@@ -119,11 +130,23 @@ def test_open_bandit_policy_value(open_bandit):
         assert found == pytest.approx(expected, abs=tol)
 
 
-def test_open_bandit_says_what_it_cannot_tell(open_bandit):
-    for room in ("fairness", "calibration"):  # no score of a serving model, no cohorts
-        rows = table(open_bandit, room, "evidence")
-        rows = rows[~rows["measure"].str.endswith("(candidate)")]
-        assert not rows["verdict"].isin(["pass", "fail"]).any()
+def test_open_bandit_has_no_score_and_every_page_says_so(open_bandit):
+    sentence = "No score was logged for recommendation: the baseline is the base rate"
+    pages = {p.stem: p.read_text("utf-8") for p in (open_bandit.root / "reports").glob("*.html")}
+    assert len(pages) == 14
+    for name, page in pages.items():
+        assert "the base rate" in page if name == "calibration" else sentence in page, name
+        assert "serving model" not in page, name
+    rows = table(open_bandit, "retrain", "predictions")
+    assert rows["baseline"].nunique() == 1  # the share of events among the labels it learns from
+
+
+def test_open_bandit_holds_for_want_of_evidence(open_bandit):
+    assert not table(open_bandit, "fairness", "evidence")["verdict"].isin(["pass", "fail"]).any()  # no cohorts
+    rows = table(open_bandit, "calibration", "evidence")
+    logged = rows[rows["measure"].str.endswith("(baseline, all rows)") & (rows["group"] == "all")]
+    assert logged["value"].isna().all()
+    assert set(logged["note"]) == {"no score was logged"}
     release = json.loads((open_bandit.root / "data" / "decide" / "release.json").read_text("utf-8"))
     assert release["decision"] == "hold"
-    assert (open_bandit.root / "reports" / "index.html").exists()
+    assert "nobody was harmed where it was tried" in release["questions"]

@@ -127,8 +127,8 @@ class TestOpenBandit:
             experiment.ab_evidence(arms, ratio, groups, control="random"),
             experiment.policy_evidence(experiment.diagnose(rows, bandit[1]), values, logging_arm="random"),
         )
-        assert one(evidence, "A/B difference, arm bts")["verdict"] == "cannot tell"
-        assert one(evidence, "policy gain")["verdict"] == "cannot tell"
+        assert one(evidence, "A/B difference, arm bts")["verdict"] == "inconclusive"
+        assert one(evidence, "policy gain")["verdict"] == "inconclusive"
         assert experiment.answer(evidence).count("not enough evidence") == 2
 
 
@@ -236,7 +236,7 @@ class TestArms:
         assert experiment.sample_ratio(many, split={})["p_split"][0] == pytest.approx(expected)
         evidence = ab(tried([0.0, 1.0] * 300, [1.0] * 300))
         assert one(evidence, "sample ratio")["verdict"] == "fail"
-        assert one(evidence, "A/B difference, arm B")["verdict"] == "cannot tell"
+        assert one(evidence, "A/B difference, arm B")["verdict"] == "inconclusive"
 
     def test_declared_split(self) -> None:
         frame = tried([0.0, 1.0] * 300, [1.0] * 300)
@@ -247,7 +247,7 @@ class TestArms:
     def test_rewards_missing_in_one_arm_only(self) -> None:
         evidence = ab(tried([0.0, 1.0] * 100, [1.0] * 100 + [math.nan] * 100))
         row = one(evidence, "A/B difference, arm B")
-        assert row["verdict"] == "cannot tell"
+        assert row["verdict"] == "inconclusive"
         assert "missing more often" in row["note"]
 
     def test_clear_effects_and_a_minimum(self) -> None:
@@ -280,7 +280,7 @@ class TestArms:
     def test_what_cannot_be_told(self, frame: pd.DataFrame, why: str) -> None:
         evidence = ab(frame)
         rows = evidence[evidence["measure"].str.startswith("A/B difference")]
-        assert rows["verdict"].tolist() == ["cannot tell"]
+        assert rows["verdict"].tolist() == ["inconclusive"]
         assert why in rows["note"].iloc[0]
         assert len(experiment.answer(evidence)) > 10
 
@@ -345,7 +345,7 @@ class TestPolicy:
         evidence = self.run(frame, policy)
         assert one(evidence, "mean weight")["verdict"] == "fail"
         gain = one(evidence, "policy gain")
-        assert gain["verdict"] == "cannot tell"
+        assert gain["verdict"] == "inconclusive"
         assert math.isnan(gain["value"])
         assert "propensities" in gain["note"]
 
@@ -395,9 +395,9 @@ class TestPolicy:
         frame, policy, _ = log(600, np.random.default_rng(11))
         evidence = self.run(*change(frame, policy))
         gain = one(evidence, "policy gain")
-        assert (gain["verdict"], math.isnan(gain["value"])) == ("cannot tell", True)
+        assert (gain["verdict"], math.isnan(gain["value"])) == ("inconclusive", True)
         assert why in gain["note"]
-        assert "cannot tell" in experiment.answer(evidence) or "No propensities" in experiment.answer(evidence)
+        assert "inconclusive" in experiment.answer(evidence) or "No propensities" in experiment.answer(evidence)
 
     def test_only_the_logging_arm_counts(self) -> None:
         frame, _, _ = log(100, np.random.default_rng(12))
@@ -415,3 +415,18 @@ class TestPolicy:
         evidence = self.run(frame, policy)
         assert experiment.metrics(evidence)["chat: policy gain"] == one(evidence, "policy gain")["value"]
         assert experiment.curve(evidence)["label"].tolist() == ["chat: policy gain"]
+
+
+@pytest.mark.parametrize("small", ["A", "B"])
+def test_an_arm_of_too_few_rows_settles_nothing_whichever_it_is(small):
+    """20 rows against 500 with a difference nobody could miss: inconclusive, for everyone and for each group."""
+    few, many = [0.0, 0.1] * 10, [0.9, 1.0] * 250
+    frame = tried(few, many) if small == "A" else tried(many, few)
+    frame = frame.assign(**{"cohort.age": "old & wise"})
+    arms, ratio = experiment.compare_arms(frame, control="A"), experiment.sample_ratio(frame, split={})
+    for min_n, settled in ((30, False), (20, True)):
+        groups = experiment.compare_groups(frame, control="A", min_n=min_n)
+        evidence = experiment.ab_evidence(arms, ratio, groups, control="A", check_split=False, min_n=min_n)
+        assert (one(evidence, "A/B difference, arm B")["verdict"] != "inconclusive") == settled
+        row = evidence[evidence["group"] == 'served.age="old & wise"'].iloc[0]
+        assert math.isnan(row["value"]) != settled

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT, Loop
 
-from hfkit.shared.tables import ROOMS
+from hfkit.shared.rooms import NAMES as ROOMS
 
 pytestmark = pytest.mark.loop
 

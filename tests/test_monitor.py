@@ -215,7 +215,7 @@ class TestEvidence:
         series, changes, evidence = run(items, feedback)
         assert series.empty
         assert changes.empty
-        assert evidence["verdict"].tolist() == ["cannot tell", "cannot tell"]
+        assert evidence["verdict"].tolist() == ["inconclusive", "inconclusive"]
         assert evidence["note"].str.contains("no served_at|no created_at").all()
         assert "no created_at" in monitor.answer(evidence) or "no served_at" in monitor.answer(evidence)
         assert monitor.curve(series, monitor.strongest(changes)).empty

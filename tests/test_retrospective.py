@@ -31,15 +31,15 @@ def promise(measure: str, promised: float, better: str = "higher", **more: str) 
     [
         (promise("AUC (baseline)", 0.7), "kept", ""),
         (promise("AUC (baseline)", 0.86), "broken", ""),
-        (promise("AUC (baseline)", 0.8), "cannot tell", "contains the promise"),
+        (promise("AUC (baseline)", 0.8), "inconclusive", "contains the promise"),
         (promise("AUC (baseline)", 0.9, "lower"), "kept", ""),
         (promise("AUC (candidate)", 0.87), "broken", "measured as AUC (baseline)"),  # the candidate of then serves now
         (promise("selection_rate", 0.2, group="served.language=es"), "kept", ""),
-        (promise("selection_rate", 0.2), "cannot tell", "no evidence"),
+        (promise("selection_rate", 0.2), "inconclusive", "no evidence"),
         (promise("AUC", 0.7), "kept", "measured as AUC (baseline)"),
-        (promise("ece", 0.1, "lower", component="all"), "cannot tell", "too few rows"),
-        (promise("log loss difference", -0.1, "lower"), "cannot tell", "older one no longer runs"),
-        (promise("AUC (baseline)", 0.7, "target"), "cannot tell", "which direction"),
+        (promise("ece", 0.1, "lower", component="all"), "inconclusive", "too few rows"),
+        (promise("log loss change", -0.1, "lower"), "inconclusive", "older one no longer runs"),
+        (promise("AUC (baseline)", 0.7, "target"), "inconclusive", "which direction"),
     ],
 )
 def test_promises(given, outcome, note):
@@ -67,7 +67,7 @@ def test_without_a_record_nothing_is_claimed():
     record = ro.last_release([])
     kept = ro.promises(record, now())
     found = ro.evidence(kept, pd.DataFrame(columns=ro._PAYOFF))
-    assert found["verdict"].tolist() == ["cannot tell"]
+    assert found["verdict"].tolist() == ["inconclusive"]
     assert "no release record" in found["note"].iloc[0]
     assert "no release record" in ro.answer(kept, pd.DataFrame(columns=ro._PAYOFF))
 
@@ -118,7 +118,7 @@ def test_a_channel_alone_and_flagged_answers_say_nothing():
     items, judged, predictions = world(300)
     alone = payoff(items, judged[judged["channel"] == "good"], predictions)
     assert set(alone["note"]) == {"it is the only source: nothing to compare with"}
-    assert set(alone["outcome"]) == {"cannot tell"}
+    assert set(alone["outcome"]) == {"inconclusive"}
     muted = payoff(items, judged.assign(weight=(judged["channel"] != "liar").astype(float)), predictions)
     assert "liar" not in set(muted["name"])
 
@@ -159,4 +159,4 @@ def test_rater_kind_and_evidence_and_metrics():
     assert found.loc[found["verdict"] != "info", "verdict"].tolist() == ["pass"]
     assert len(found) == 1 + len(paid)
     assert ro.metrics(kept, paid)["promises_kept"] == 1
-    assert "Promises of v0: 1 kept, 0 broken, 0 cannot tell." in ro.answer(kept, paid)
+    assert "Promises of v0: 1 kept, 0 broken, 0 inconclusive." in ro.answer(kept, paid)

@@ -10,7 +10,7 @@ from hfkit import route
 from hfkit.commands.sample import world
 from hfkit.shared import schema
 from hfkit.shared.errors import ParamError
-from hfkit.shared.stats import wilson
+from hfkit.shared.intervals import wilson
 
 TOPICS = {
     "search": ["results", "ranking", "query", "missing", "found", "irrelevant", "list", "order", "page", "keyword"],
@@ -38,7 +38,7 @@ def feedback(n: int, *, misfiled: float, told: bool = True, seed: int = 3) -> tu
 
 def test_misfiled_comments_are_found() -> None:
     frame, truth = feedback(900, misfiled=0.08)
-    routes, _ = route.route(frame, COMPONENTS)
+    routes, _ = route.assign(frame, COMPONENTS)
     moved = routes[routes["method"] == "model"]
     right = moved["routed"].to_numpy() == truth[moved["feedback_id"]].to_numpy()
     misfiled = (routes["filed"].to_numpy() != truth[routes["feedback_id"]].to_numpy()).sum()
@@ -50,18 +50,18 @@ def test_misfiled_comments_are_found() -> None:
 def test_words_that_say_nothing_move_nothing() -> None:
     """Null world: comments do not depend on the component. The model has no skill, so it is not used at all."""
     frame, _ = feedback(900, misfiled=0.0, told=False)
-    routes, held_out = route.route(frame, COMPONENTS)
+    routes, held_out = route.assign(frame, COMPONENTS)
     assert (routes["method"] == "filed").all()
     assert (routes["routed"] == routes["filed"]).all()
     low, base = route.skill(held_out)
     assert low <= base
     table = route.evidence(routes, held_out)
-    assert table.set_index("measure").loc["held-out accuracy", "verdict"] in ("fail", "cannot tell")
+    assert table.set_index("measure").loc["held-out accuracy", "verdict"] in ("fail", "inconclusive")
 
 
 def test_correct_filing_is_left_alone() -> None:
     frame, _ = feedback(900, misfiled=0.0)
-    routes, _ = route.route(frame, COMPONENTS)
+    routes, _ = route.assign(frame, COMPONENTS)
     assert (routes["method"] == "model").mean() <= 0.002
 
 
@@ -69,7 +69,7 @@ def test_vague_comments_go_to_a_person() -> None:
     frame, _ = feedback(900, misfiled=0.02)
     rng = np.random.default_rng(1)
     frame.loc[:59, "value_text"] = [" ".join(rng.choice(COMMON, 6)) for _ in range(60)]
-    routes, _ = route.route(frame, COMPONENTS, abstain_below=0.5)
+    routes, _ = route.assign(frame, COMPONENTS, abstain_below=0.5)
     vague = routes["feedback_id"] <= "f0059"
     assert (
         (routes.loc[vague, "method"] == "abstain").mean()
@@ -86,7 +86,7 @@ def test_no_comment_is_judged_by_a_model_that_saw_it() -> None:
     twin = frame.head(2).assign(
         feedback_id=["z1", "z2"], rater_id=["p", "q"], component="billing", value_text="zxq vvk"
     )
-    _, held_out = route.route(pd.concat([frame, twin]), COMPONENTS)
+    _, held_out = route.assign(pd.concat([frame, twin]), COMPONENTS)
     seen = held_out.set_index("feedback_id").loc[["z1", "z2"]]
     assert seen["group"].nunique() == 1
     assert (seen["p_filed"] < 0.6).all()
@@ -94,8 +94,8 @@ def test_no_comment_is_judged_by_a_model_that_saw_it() -> None:
 
 def test_order_of_rows_does_not_matter() -> None:
     frame, _ = feedback(400, misfiled=0.1)
-    first = route.route(frame, COMPONENTS)
-    again = route.route(frame.sample(frac=1, random_state=5), COMPONENTS.iloc[::-1])
+    first = route.assign(frame, COMPONENTS)
+    again = route.assign(frame.sample(frac=1, random_state=5), COMPONENTS.iloc[::-1])
     for a, b in zip(first, again, strict=True):
         pd.testing.assert_frame_equal(a, b)
 
@@ -105,13 +105,13 @@ def test_without_text_everything_stays_as_filed() -> None:
     frame = pd.DataFrame(
         {"feedback_id": ["b", "a"], "component": "recommendation", "value_text": None, "rater_id": None}
     )
-    routes, held_out = route.route(frame, pd.DataFrame({"component": ["recommendation"]}))
+    routes, held_out = route.assign(frame, pd.DataFrame({"component": ["recommendation"]}))
     assert routes[["feedback_id", "routed", "method"]].values.tolist() == [
         ["a", "recommendation", "filed"],
         ["b", "recommendation", "filed"],
     ]
     table = route.evidence(routes, held_out)
-    assert set(table.loc[table["measure"].str.endswith("accuracy"), "verdict"]) == {"cannot tell"}
+    assert set(table.loc[table["measure"].str.endswith("accuracy"), "verdict"]) == {"inconclusive"}
     assert "not enough data" in route.answer(routes, table)
     assert route.curve(held_out)["accuracy"].isna().all()
     assert route.metrics(routes, held_out, table)["answers"] == 2
@@ -119,7 +119,7 @@ def test_without_text_everything_stays_as_filed() -> None:
 
 def test_nothing_at_all() -> None:
     empty = pd.DataFrame({c: pd.Series(dtype="str") for c in ("feedback_id", "component", "value_text", "rater_id")})
-    routes, held_out = route.route(empty, COMPONENTS)
+    routes, held_out = route.assign(empty, COMPONENTS)
     table = route.evidence(routes, held_out)
     assert len(routes) == 0
     assert table["value"].isna().all()
@@ -128,7 +128,7 @@ def test_nothing_at_all() -> None:
 
 def test_shares_are_counts() -> None:
     frame, _ = feedback(300, misfiled=0.1)
-    routes, held_out = route.route(frame, COMPONENTS, rules=[{"component": "billing", "words": ["refund"]}])
+    routes, held_out = route.assign(frame, COMPONENTS, rules=[{"component": "billing", "words": ["refund"]}])
     table = route.evidence(routes, held_out)
     row = table[(table["measure"] == "share rule") & (table["component"] == "all")].iloc[0]
     hits = frame["value_text"].str.split().map(lambda w: "refund" in w).sum()
@@ -144,7 +144,7 @@ def test_shares_are_counts() -> None:
 def test_a_rule_that_cannot_work_is_an_error(rule: dict[str, object]) -> None:
     frame, _ = feedback(30, misfiled=0.0)
     with pytest.raises(ParamError, match=r"route\.rules\[0\]"):
-        route.route(frame, COMPONENTS, rules=[rule])
+        route.assign(frame, COMPONENTS, rules=[rule])
 
 
 def test_one_rater_stays_in_one_fold() -> None:
@@ -158,7 +158,7 @@ def test_sample_world() -> None:
     """The planted misrouted comments: 95 of 100 moves are right, and two of three misrouted comments are moved."""
     made = world()
     planted = pd.Series(made["truth"]["misrouted"])
-    routes, held_out = route.route(made["feedback"], made["components"])
+    routes, held_out = route.assign(made["feedback"], made["components"])
     planted = planted[planted.index.isin(routes["feedback_id"])]
     moved = routes[routes["method"] == "model"].set_index("feedback_id")["routed"]
     right = (moved == planted.reindex(moved.index)).sum()

@@ -45,27 +45,27 @@ def answer(evidence: pd.DataFrame) -> str:
     whole = evidence[evidence["group"] == "all"]
     tried = whole[whole["measure"].str.startswith("A/B difference")]
     gains = whole[whole["measure"] == "policy gain"]
-    said = [_said(r, f"Arm {r.measure.rpartition(' ')[2]}") for r in tried.itertuples() if r.component != "all"]
-    if len(said) > 2:
+    arms = [_phrase(r, f"Arm {r.measure.rpartition(' ')[2]}") for r in tried.itertuples() if r.component != "all"]
+    if len(arms) > 2:
         counts = tried["verdict"].value_counts()
-        better, worse, open_ = (counts.get(v, 0) for v in ("pass", "fail", "cannot tell"))
-        said = [f"Of {len(tried)} arms tried, {better} are better, {worse} are not, {open_} lack evidence."]
-    judged = [_said(r, "The target policy") for r in gains.itertuples() if r.component != "all"]
+        better, worse, open_ = (counts.get(v, 0) for v in ("pass", "fail", "inconclusive"))
+        arms = [f"Of {len(tried)} arms tried, {better} are better, {worse} are not, {open_} lack evidence."]
+    judged = [_phrase(r, "The target policy") for r in gains.itertuples() if r.component != "all"]
     if len(judged) > 2:
         better = int((gains["verdict"] == "pass").sum())
         judged = [f"The target policy is better in {better} of {len(gains)} components."]
-    return " ".join([*(said or ["No experiment was logged."]), *(judged or ["No propensities were logged."])])
+    return " ".join([*(arms or ["No experiment was logged."]), *(judged or ["No propensities were logged."])])
 
 
-def _said(r: tuple[object, ...], who: str) -> str:
+def _phrase(r: tuple[object, ...], who: str) -> str:
     row = r._asdict()  # type: ignore[attr-defined]
     if row["value"] != row["value"] or row["low"] != row["low"]:
-        return f"{who} for {row['component']}: cannot tell, {row['note']}."
-    found = f"mean reward {row['value']:+.3g} [{row['low']:+.3g}, {row['high']:+.3g}]"
-    if row["verdict"] != "cannot tell":
-        return f"{who} is {_WORD[row['verdict']]} for {row['component']}: {found}."
+        return f"{who} for {row['component']}: inconclusive, {row['note']}."
+    estimate = f"mean reward {row['value']:+.3g} [{row['low']:+.3g}, {row['high']:+.3g}]"
+    if row["verdict"] != "inconclusive":
+        return f"{who} is {_WORD[row['verdict']]} for {row['component']}: {estimate}."
     reason = "not enough evidence" if row["note"].startswith("against") else row["note"]
-    return f"{who} for {row['component']}: {reason}; {found}."
+    return f"{who} for {row['component']}: {reason}; {estimate}."
 
 
 def metrics(evidence: pd.DataFrame) -> dict[str, float]:
@@ -74,7 +74,7 @@ def metrics(evidence: pd.DataFrame) -> dict[str, float]:
     named = whole[whole["measure"].str.match("A/B difference|policy gain|effective sample size")]
     flat = {f"{r.component}: {r.measure}": float(r.value) for r in named.itertuples()}
     counts = evidence["verdict"].value_counts()
-    return {**flat, **{v: float(counts.get(v, 0)) for v in ("pass", "fail", "cannot tell")}}
+    return {**flat, **{v: float(counts.get(v, 0)) for v in ("pass", "fail", "inconclusive")}}
 
 
 def curve(evidence: pd.DataFrame, group: str = "all") -> pd.DataFrame:
@@ -85,7 +85,7 @@ def curve(evidence: pd.DataFrame, group: str = "all") -> pd.DataFrame:
     chosen = evidence["measure"].str.match("A/B difference|policy gain") & (evidence["component"] != "all")
     by_group = evidence["group"] != "all"
     rows = evidence[chosen & (by_group if group == "served" else ~by_group)]
-    what = rows["group"] if group == "served" else rows["measure"]
+    name = rows["group"] if group == "served" else rows["measure"]
     shown = rows[["value", "low", "high", "verdict"]].reset_index(drop=True)
-    shown.insert(0, "label", (rows["component"] + ": " + what).tolist())
+    shown.insert(0, "label", (rows["component"] + ": " + name).tolist())
     return shown

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import chdtrc, ndtri, stdtrit
 
+from hfkit.shared import cluster, cohorts, intervals, schema
 from hfkit.shared import evidence as ev
-from hfkit.shared import schema, stats
 
 Floats = npt.NDArray[np.float64]
 ALARM = 0.001  # a check of the data itself (split, missing rewards, weights) speaks up at this p value
@@ -100,13 +100,14 @@ def compare_groups(
                 base = _values(group.loc[group["arm"] == control, "reward"])
                 for arm in sorted(set(part["arm"].astype(str)) - {control}):
                     x = _values(group.loc[group["arm"] == arm, "reward"])
-                    cells.append((f"served.{column.partition('.')[2]}={value}", arm, x, base))
+                    name = str(cohorts.Group("served", (column.partition(".")[2],), (str(value),)))
+                    cells.append((name, arm, x, base))
         usable = sum(min(len(x), len(base)) >= min_n for *_, x, base in cells)
         share = 1 - (1 - level) / max(usable, 1)
         for group, arm, x, base in cells:
             few = min(len(x), len(base)) < min_n
-            found = (math.nan,) * 3 if few else effect(x, base, planned_n=planned_n, level=share)
-            rows.append([component, group, arm, len(x), len(base), *found])
+            estimate = (math.nan,) * 3 if few else effect(x, base, planned_n=planned_n, level=share)
+            rows.append([component, group, arm, len(x), len(base), *estimate])
     return pd.DataFrame(rows, columns=GROUPS)
 
 
@@ -150,7 +151,7 @@ def effect(x: Floats, base: Floats, *, planned_n: int = 0, level: float = 0.95) 
     if min(len(x), len(base)) == 0:
         return math.nan, math.nan, math.nan
     if planned_n == 0 and _binary(x, base):
-        d, low, high = stats.newcombe(x.sum(), len(x), base.sum(), len(base), level)
+        d, low, high = intervals.newcombe(x.sum(), len(x), base.sum(), len(base), level)
         return float(d), float(low), float(high)
     difference = float(x.mean() - base.mean())
     if min(len(x), len(base)) < 2:
@@ -204,11 +205,11 @@ def ab_evidence(
 
     "sample ratio" (value = p; fails below 0.001, info where `check_split` is false), "mean reward, arm X" (info), "A/B
     difference, arm X" (passes where the whole interval is at or above `min_difference`, fails where all of it is
-    below; cannot tell where the split is broken, rewards are missing unevenly, or rows are fewer than `min_n`), and the
-    same by served group (info).
+    below; inconclusive where the split is broken, rewards are missing unevenly, or an arm has fewer than `min_n` rows),
+    and the same by served group (info).
     """
     if arms.empty:
-        return ev.table([ev.row("A/B difference", value=math.nan, n=0, better="higher", verdict="cannot tell",
+        return ev.table([ev.row("A/B difference", value=math.nan, n=0, better="higher", verdict="inconclusive",
                                 note="no item names an arm: no experiment was logged")])  # fmt: skip
     rows, broken = [], {}
     for r in ratio.itertuples(index=False):
@@ -244,11 +245,11 @@ def _verdict(
 ) -> tuple[str, str]:
     row = r._asdict()  # type: ignore[attr-defined]
     if n_control == 0:
-        return "cannot tell", f"control arm {control} has no rows with a reward"
+        return "inconclusive", f"control arm {control} has no rows with a reward"
     if broken:
-        return "cannot tell", broken
+        return "inconclusive", broken
     if min(row["n"], n_control) < min_n:
-        return "cannot tell", f"fewer than {min_n} rows with a reward in an arm"
+        return "inconclusive", f"fewer than {min_n} rows with a reward in an arm"
     verdict = ev.judge(row["difference_low"], row["difference_high"], target=min_difference, better="higher")
     reach = f"a difference of {row['detectable']:.3g} is found 8 times in 10 at this n"
     return verdict, f"against {control}, needs {min_difference:g} or more; {reach}"
@@ -271,9 +272,9 @@ def _binary(*arrays: Floats) -> bool:
 
 def _mean(x: Floats, level: float) -> tuple[float, float, float]:
     if len(x) and _binary(x):
-        low, high = stats.wilson(x.sum(), len(x), level)
+        low, high = intervals.wilson(x.sum(), len(x), level)
         return float(x.mean()), float(low), float(high)
-    return stats.mean_interval(x, level=level)
+    return cluster.mean_interval(x, level=level)
 
 
 def _sequence(n: int, planned_n: int, alpha: float) -> float:

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from hfkit.experiment.ab import ALARM
+from hfkit.shared import cluster, schema, stats
 from hfkit.shared import evidence as ev
-from hfkit.shared import schema, stats
 
 Floats = npt.NDArray[np.float64]
 PRIOR = 20.0  # rows of belief in the coarser mean that the reward model starts from
@@ -36,7 +36,7 @@ class Log(NamedTuple):
     target: Floats
     seen: npt.NDArray[np.bool_]
     contexts: list[str]
-    known: npt.NDArray[np.bool_]
+    declared: npt.NDArray[np.bool_]
 
 
 def logged(items: pd.DataFrame, *, logging_arm: str = "") -> pd.DataFrame:
@@ -63,15 +63,15 @@ def support(rows: pd.DataFrame, policy: pd.DataFrame) -> pd.DataFrame:
     >>> support(rows, policy)["unsupported"].tolist()
     [0.75]
     """
-    found = []
+    table = []
     for component, part in rows.groupby("component", sort=True):
         log = _log(part, policy)
         for i, context in enumerate(log.contexts):
             n = int((log.context == i).sum())
             if n:
                 wanted = int((log.target[i] > 0).sum())
-                found.append([component, context, n, int(log.seen[i].sum()), wanted, float(_unsupported(log)[i])])
-    return pd.DataFrame(found, columns=SUPPORT)
+                table.append([component, context, n, int(log.seen[i].sum()), wanted, float(_unsupported(log)[i])])
+    return pd.DataFrame(table, columns=SUPPORT)
 
 
 def diagnose(
@@ -84,18 +84,18 @@ def diagnose(
     unsupported (share of the target's probability never logged) and refusal: why no value may be read, empty
     where one may. Weights: Kong (1992), University of Chicago technical report 348.
     """
-    found = []
+    table = []
     for component, part in rows.groupby("component", sort=True):
         log = _log(part, policy)
         w = log.weight
         ess = float(w.sum() ** 2 / (w**2).sum()) if (w > 0).any() else 0.0
-        mean, low, high = stats.mean_interval(w, level=1 - ALARM)
+        mean, low, high = cluster.mean_interval(w, level=1 - ALARM)
         lost = float(_unsupported(log)[log.context].mean())
         refusal = _refusal(log, part, policy, ess=ess, min_ess=min_ess, lost=lost, limit=max_unsupported)
         if not refusal and not low <= 1 - lost <= high:
             refusal = f"mean weight {mean:.3g} instead of {1 - lost:.3g}: the propensities are not those of the log"
-        found.append([component, len(part), ess, float(w.max(initial=0.0)), mean, low, high, lost, refusal])
-    return pd.DataFrame(found, columns=DIAGNOSTICS)
+        table.append([component, len(part), ess, float(w.max(initial=0.0)), mean, low, high, lost, refusal])
+    return pd.DataFrame(table, columns=DIAGNOSTICS)
 
 
 def policy_value(
@@ -118,11 +118,11 @@ def policy_value(
     >>> policy_value(rows, always_a, rng=np.random.default_rng(0))["value"].round(3).tolist()
     [1.0, 1.0, 1.001]
     """
-    found: list[list[object]] = []
+    table: list[list[object]] = []
     for component, part in rows.groupby("component", sort=True):
         log = _log(part, policy)
         robust = _doubly_robust(log)
-        keep = log.known[log.context]
+        keep = log.declared[log.context]
         terms = np.column_stack([np.ones(len(robust)), log.weight, log.weight * log.reward, robust, log.reward])[keep]
         cells, counts = np.unique(terms, axis=0, return_counts=True)
         point = _estimates((counts[None, :] @ cells) if len(cells) else np.full((1, 5), np.nan))
@@ -131,8 +131,8 @@ def policy_value(
         for i, estimator in enumerate(ESTIMATORS):
             columns = [(point[0, j], low[j], high[j]) for j in (i, 3 + i, 6 + i)]
             (value, gain, relative) = columns
-            found.append([component, estimator, len(terms), *value, point[0, 9], *gain, *relative])
-    return pd.DataFrame(found, columns=VALUES)
+            table.append([component, estimator, len(terms), *value, point[0, 9], *gain, *relative])
+    return pd.DataFrame(table, columns=VALUES)
 
 
 def policy_evidence(
@@ -142,11 +142,11 @@ def policy_evidence(
 
     "policy gain" is the doubly robust value less the logged mean: passes where the whole interval is at or above
     `min_difference`, fails where all of it is below. Where `diagnose` refuses, every value is undefined and the gain
-    "cannot tell". Nothing logged: one row that says so.
+    "inconclusive". Nothing logged: one row that says so.
     """
     if diagnostics.empty:
         of = f" in arm {logging_arm}" if logging_arm else ""
-        return ev.table([ev.row("policy gain", value=math.nan, n=0, better="higher", verdict="cannot tell",
+        return ev.table([ev.row("policy gain", value=math.nan, n=0, better="higher", verdict="inconclusive",
                                 note=f"no row{of} has action, propensity and reward: log the propensity")])  # fmt: skip
     rows = []
     for d in diagnostics.itertuples(index=False):
@@ -179,26 +179,26 @@ def _log(part: pd.DataFrame, policy: pd.DataFrame) -> Log:
     actions = sorted(set(action) | set(policy["action"].astype(str)))
     c, a = pd.Index(contexts).get_indexer(context), pd.Index(actions).get_indexer(action)
     target = np.zeros((len(contexts), len(actions)))
-    known = np.zeros(len(contexts), bool)
+    declared = np.zeros(len(contexts), bool)
     rows = pd.Index(contexts).get_indexer(policy["context"].astype(str))
     np.add.at(target, (rows, pd.Index(actions).get_indexer(policy["action"].astype(str))), policy["probability"])
-    known[rows] = True
+    declared[rows] = True
     seen = np.zeros(target.shape, bool)
     seen[c, a] = True
     propensity = part["propensity"].to_numpy(float)
     # a logged action of propensity 0 is refused by diagnose; its weight must not turn everything infinite before that
     weight = np.divide(target[c, a], propensity, out=np.zeros(len(part)), where=propensity > 0)
-    return Log(c, a, part["reward"].to_numpy(float), weight, target, seen, contexts, known)
+    return Log(c, a, part["reward"].to_numpy(float), weight, target, seen, contexts, declared)
 
 
 def _unsupported(log: Log) -> Floats:
-    return np.where(log.known, np.where(log.seen, 0.0, log.target).sum(axis=1), 1.0)
+    return np.where(log.declared, np.where(log.seen, 0.0, log.target).sum(axis=1), 1.0)
 
 
 def _refusal(
     log: Log, part: pd.DataFrame, policy: pd.DataFrame, *, ess: float, min_ess: float, lost: float, limit: float
 ) -> str:
-    sums = log.target[log.known].sum(axis=1)
+    sums = log.target[log.declared].sum(axis=1)
     if policy.empty:
         return "no target policy is declared"
     if (part["propensity"] <= 0).any():

@@ -21,20 +21,20 @@ def evidence(
     """What has changed, and is the last week within its targets? Evidence rows from `weekly`, `find_changes`, `absent`.
 
     "shift, <signal>": passes where the shift lies within `max_shift` standard deviations either way, fails where the
-    signal has changed by more, cannot tell where the interval reaches beyond, rows are too few or a column is missing.
+    signal has changed by more, inconclusive where the interval reaches beyond, rows are too few or a column is missing.
     "latency p95, last week" and "error rate, last week" against their targets; "largest drift, last week" is the
     largest drift (distance w) of all signals with simultaneous bounds (Bonferroni), against `max_drift`.
     """
     rows = [_shift(c, max_shift) for c in changes.itertuples(index=False)]
     for component, signal, note in missing:
         rows.append(ev.row(f"shift, {signal}", value=math.nan, n=0, component=component, better="target",
-                           verdict="cannot tell", note=note))  # fmt: skip
+                           verdict="inconclusive", note=note))  # fmt: skip
     for component, part in series.groupby("component", sort=True):
         for signal, target in (("latency p95", max_latency_p95_ms), ("error rate", max_error_rate)):
             last = part[part["signal"] == signal].tail(1)
             rows += [_health(r, target) for r in last.itertuples(index=False)]
         rows.append(_drift(str(component), part, max_drift))
-    order = {"fail": 0, "cannot tell": 1, "pass": 2, "info": 3}
+    order = {"fail": 0, "inconclusive": 1, "pass": 2, "info": 3}
     return ev.table(sorted(rows, key=lambda r: (str(r["component"]), order[str(r["verdict"])], str(r["measure"]))))
 
 
@@ -42,13 +42,13 @@ def _shift(row: tuple[object, ...], max_shift: float) -> dict[str, object]:
     c = row._asdict()  # type: ignore[attr-defined]
     low, high = c["low"], c["high"]
     if math.isnan(c["shift"]):
-        verdict, note = "cannot tell", "too few dated rows: needs 8 blocks of 20, and rows after the reference"
+        verdict, note = "inconclusive", "too few dated rows: needs 8 blocks of 20, and rows after the reference"
     elif c["changed"]:
         verdict = "fail" if abs(c["shift"]) > max_shift else "pass"
         note = f"changed on {c['at'].date()} ({c['at_low'].date()} to {c['at_high'].date()}): " + _moved(c)
     else:
         inside = low >= -max_shift and high <= max_shift
-        verdict = "pass" if inside else "cannot tell"
+        verdict = "pass" if inside else "inconclusive"
         note = f"no date of change found: {_moved(c)}" + ("" if inside else "; more rows would settle it")
     return ev.row(f"shift, {c['signal']}", value=c["shift"], low=low, high=high, n=c["n"], component=c["component"],
                   better="target", verdict=verdict, note=note)  # fmt: skip
@@ -71,7 +71,7 @@ def _drift(component: str, part: pd.DataFrame, max_drift: float) -> dict[str, ob
     last = part[(part["week"] == part["week"].max()) & part["drift"].notna()].sort_values("drift", kind="stable")
     if last.empty:
         return ev.row("largest drift, last week", value=math.nan, n=0, component=component, better="lower",
-                      verdict="cannot tell", note="no week after the reference weeks")  # fmt: skip
+                      verdict="inconclusive", note="no week after the reference weeks")  # fmt: skip
     top = last.iloc[-1]
     # the bounds of weekly() hold for one signal at 95 %; these hold for all signals together
     half = (last["drift_high"] - last["drift"]) * float(ndtri(1 - 0.025 / len(last)) / ndtri(0.975))
@@ -85,23 +85,23 @@ def _drift(component: str, part: pd.DataFrame, max_drift: float) -> dict[str, ob
 def answer(evidence: pd.DataFrame) -> str:
     """What has changed, in a sentence or two with the numbers.
 
-    >>> answer(ev.table([ev.row("shift, items", value=float("nan"), n=0, component="chat", verdict="cannot tell",
+    >>> answer(ev.table([ev.row("shift, items", value=float("nan"), n=0, component="chat", verdict="inconclusive",
     ...                         note="no served_at: the items carry no date")]))
-    'Cannot tell whether anything changed: no served_at: the items carry no date.'
+    'It is inconclusive whether anything changed: no served_at: the items carry no date.'
     """
     shifts = evidence[evidence["measure"].str.startswith("shift, ")]
-    known = shifts[shifts["value"].notna()]
-    if known.empty:
-        return f"Cannot tell whether anything changed: {shifts['note'].iloc[0] if len(shifts) else 'no items'}."
-    moved = known[known["verdict"] == "fail"].sort_values("value", key=lambda v: -v.abs(), kind="stable")
+    measured = shifts[shifts["value"].notna()]
+    if measured.empty:
+        return f"It is inconclusive whether anything changed: {shifts['note'].iloc[0] if len(shifts) else 'no items'}."
+    moved = measured[measured["verdict"] == "fail"].sort_values("value", key=lambda v: -v.abs(), kind="stable")
     strongest = moved[~moved["measure"].str.split().str[1].duplicated()].head(2)  # latency once, not p50 and p95
-    told = "; ".join(f"{r.component} {r.measure[7:]} {r.note}" for r in strongest.itertuples())
+    details = "; ".join(f"{r.component} {r.measure[7:]} {r.note}" for r in strongest.itertuples())
     health = evidence[evidence["measure"].str.endswith(", last week")]
     bad = health[health["verdict"] == "fail"]
-    first = f"{len(moved)} of {len(known)} signals changed beyond what is allowed"
+    first = f"{len(moved)} of {len(measured)} signals changed beyond what is allowed"
     last = "; ".join(f"{r.component} {r.measure.partition(',')[0]} {r.value:.3g}" for r in bad.head(2).itertuples())
-    return f"{first}{': ' + told if told else ''}. Last week " + (f"misses targets: {last}." if last else
-           f"misses no target ({int((health['verdict'] == 'cannot tell').sum())} cannot be told).")  # fmt: skip
+    return f"{first}{': ' + details if details else ''}. Last week " + (f"misses targets: {last}." if last else
+           f"misses no target ({int((health['verdict'] == 'inconclusive').sum())} inconclusive).")  # fmt: skip
 
 
 def metrics(evidence: pd.DataFrame) -> dict[str, float]:
@@ -109,7 +109,7 @@ def metrics(evidence: pd.DataFrame) -> dict[str, float]:
     kept = evidence[evidence["measure"].str.endswith(", last week") | (evidence["verdict"] == "fail")]
     flat = {f"{r.component}: {r.measure}": float(r.value) for r in kept.itertuples()}
     counts = evidence["verdict"].value_counts()
-    return {**flat, **{v: float(counts.get(v, 0)) for v in ("pass", "fail", "cannot tell")}}
+    return {**flat, **{v: float(counts.get(v, 0)) for v in ("pass", "fail", "inconclusive")}}
 
 
 def strongest(changes: pd.DataFrame) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.special import chdtrc, kolmogorov
 
 from hfkit.monitor.signals import LEVELS, Signal, collect, distance, spread, summary
-from hfkit.shared import stats
+from hfkit.shared import intervals, stats
 
 Floats = npt.NDArray[np.float64]
 DAY = 86_400_000_000  # microseconds
@@ -122,9 +122,9 @@ def find_changes(
         rows.append((s, int(at[0]), float((1 + (null >= best[0] * (1 - 1e-9)).sum()) / (n_perm + 1))))
     q = stats.benjamini_hochberg([p for _, _, p in rows])
     reference = freq_days * reference_weeks * DAY
-    found = [_change(*row, q=q[i], changed=bool(q[i] <= false_alarms), reference=reference, rng=rng)
+    tested = [_change(*row, q=q[i], changed=bool(q[i] <= false_alarms), reference=reference, rng=rng)
              for i, row in enumerate(rows)]  # fmt: skip
-    changes = pd.DataFrame(found, columns=CHANGES)
+    changes = pd.DataFrame(tested, columns=CHANGES)
     for column in ("at", "at_low", "at_high"):
         changes[column] = pd.to_datetime(changes[column], utc=True).astype("datetime64[us, UTC]")
     return changes.astype({"changed": bool})
@@ -149,7 +149,7 @@ def _change(
         w = distance(one, two, len(s.labels))
         return [s.component, s.name, *when, math.nan, math.nan, *w, len(s), p, q, changed]
     before, after = summary(one, s.kind), summary(two, s.kind)
-    shift, down, up = stats.mover(after, before)
+    shift, down, up = intervals.mover(after, before)
     unit = spread(one, s.kind) or spread(s.value, s.kind)
     # a constant has no spread to measure a shift in: it has not moved
     scaled = [0.0, 0.0, 0.0] if unit == 0 else [float(v) / unit for v in (shift, down, up)]

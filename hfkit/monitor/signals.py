@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import bdtr
 
-from hfkit.shared import schema, stats
+from hfkit.shared import cluster, intervals, schema
 
 Floats = npt.NDArray[np.float64]
 TOP = 9  # categories told apart in a mix; the rest is one category, "other"
@@ -50,48 +50,49 @@ def collect(items: pd.DataFrame, feedback: pd.DataFrame) -> list[Signal]:
     cohort.* (`served.*`), and the share missing of score, latency and numeric features where only some are. From
     feedback (at created_at): the share of answers that say the event holds. A column that is all missing gives none.
     """
-    found = []
+    signals = []
     dated = items[items["served_at"].notna()].sort_values(["served_at", "item_id"], kind="stable")
     for component, part in dated.groupby("component", sort=True):
-        found += _of_items(str(component), part)
+        signals += _of_items(str(component), part)
     answers = feedback[feedback["created_at"].notna() & feedback["label"].notna()]
     answers = answers.sort_values(["created_at", "feedback_id"], kind="stable")
     for component, part in answers.groupby("component", sort=True):
-        found.append(_number(str(component), "feedback event share", "share", part["created_at"], part["label"]))
-    return sorted(found, key=lambda s: (s.component, s.name))
+        signals.append(_number(str(component), "feedback event share", "share", part["created_at"], part["label"]))
+    return sorted(signals, key=lambda s: (s.component, s.name))
 
 
 def absent(items: pd.DataFrame, feedback: pd.DataFrame) -> list[tuple[str, str, str]]:
     """What cannot be watched and for want of which column: (component, signal, note), the core signals only."""
-    found = []
+    absent = []
     for component, part in items.groupby("component", sort=True):
         if part["served_at"].isna().all():
-            found.append((str(component), "items", "no served_at: the items carry no date"))
+            absent.append((str(component), "items", "no served_at: the items carry no date"))
         else:
-            found += [(str(component), name, f"no {column}") for column, signals in CORE.items()
-                      if part[column].isna().all() for name, _ in signals]  # fmt: skip
+            absent += [(str(component), name, f"no {column}") for column, made in CORE.items()
+                      if part[column].isna().all() for name, _ in made]  # fmt: skip
         answers = feedback[(feedback["component"] == component) & feedback["label"].notna()]
         if answers["created_at"].isna().all():
             note = "no created_at: the feedback carries no date" if len(answers) else "no labelled feedback"
-            found.append((str(component), "feedback event share", note))
-    return found
+            absent.append((str(component), "feedback event share", note))
+    return absent
 
 
 def _of_items(component: str, part: pd.DataFrame) -> list[Signal]:
-    when, found = part["served_at"], []
-    columns = {c: signals for c, signals in CORE.items() if part[c].notna().any()}
+    when = part["served_at"]
+    signals: list[Signal] = []
+    columns = {c: made for c, made in CORE.items() if part[c].notna().any()}
     numeric = [c for c in schema.cohorts(part, "feature.") if pd.api.types.is_numeric_dtype(part[c])]
     columns |= {c: ((c, "mean"),) for c in numeric if part[c].notna().any()}
-    for column, signals in columns.items():
-        found += [_number(component, name, kind, when, part[column]) for name, kind in signals]
+    for column, made in columns.items():
+        signals += [_number(component, name, kind, when, part[column]) for name, kind in made]
         if column != "error" and part[column].isna().any():
-            found.append(_number(component, f"missing {column}", "share", when, part[column].isna().astype(float)))
+            signals.append(_number(component, f"missing {column}", "share", when, part[column].isna().astype(float)))
     if part["text"].notna().any():
-        found.append(_number(component, "text length", "mean", when, part["text"].str.len()))
+        signals.append(_number(component, "text length", "mean", when, part["text"].str.len()))
     for column in [*schema.cohorts(part, "feature."), *schema.cohorts(part)]:
         if column not in numeric and part[column].notna().any():
-            found.append(_mix(component, column.replace("cohort.", "served.", 1), when, part[column]))
-    return found
+            signals.append(_mix(component, column.replace("cohort.", "served.", 1), when, part[column]))
+    return signals
 
 
 def _number(component: str, name: str, kind: str, when: pd.Series, values: pd.Series) -> Signal:
@@ -128,10 +129,10 @@ def summary(values: Floats, kind: str, level: float = 0.95) -> tuple[float, floa
     if n == 0:
         return math.nan, math.nan, math.nan
     if kind == "share":
-        low, high = stats.wilson(values.sum(), n, level)
+        low, high = intervals.wilson(values.sum(), n, level)
         return float(values.mean()), float(low), float(high)
     if kind == "mean":
-        return stats.mean_interval(np.sort(values), level=level)
+        return cluster.mean_interval(np.sort(values), level=level)
     q, ordered = LEVELS[kind], np.sort(values)
     below = bdtr(np.arange(n), n, q)  # chance that at most 0, 1, ... values lie below the quantile
     down, up = int(np.searchsorted(below, 0.5 - level / 2, side="right")), int(np.searchsorted(below, 0.5 + level / 2))
