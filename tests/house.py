@@ -12,7 +12,7 @@ import nbformat
 import yaml
 
 from hfkit.shared import params
-from hfkit.shared.tables import ROOMS
+from hfkit.shared.rooms import NAMES as ROOMS
 
 ALLOWED = {  # floor -> what a module there may import from hfkit
     "room": {"shared"},
@@ -154,6 +154,27 @@ def _function(node: ast.FunctionDef) -> list[str]:
     breaches = [f"body of {length} lines"] if length > 40 else []
     breaches += [f"{count} arguments"] if count > 7 and node.name != "row" else []
     breaches += ["no docstring"] if not documented and not node.name.startswith("_") else []
+    return breaches
+
+
+VAGUE = {"found", "told", "known", "some", "what", "said"}
+
+
+def plain_names(root: Path) -> list[str]:
+    """A name says what a thing is, and no function has the name of its module (the verbs of the command line may)."""
+    breaches = []
+    for file in modules(root):
+        where = file.relative_to(root)
+        modulename = file.parent.name if file.stem == "__init__" else file.stem
+        tree = ast.parse(file.read_text("utf-8"))
+        for node in ast.walk(tree):
+            stored = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            name = node.id if stored else node.name if isinstance(node, ast.FunctionDef | ast.ClassDef) else ""
+            if VAGUE & set(name.lower().split("_")):
+                breaches.append(f"{where}:{node.lineno} {name} says nothing")
+        if where.parts[1] not in ("cli.py", "commands"):
+            same = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == modulename]
+            breaches += [f"{where}:{n.lineno} {n.name} shadows its module" for n in same]
     return breaches
 
 

@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-RULES = [house.names, house.arrows, house.purity, house.style, house.deps, house.notebooks, house.signatures]
+RULES = [house.names, house.arrows, house.purity, house.style, house.plain_names, house.deps, house.notebooks,
+         house.signatures]  # fmt: skip
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda r: r.__name__)
@@ -166,6 +167,13 @@ def test_loose_style_is_caught(copy, code):
     file = copy / "hfkit" / "report.py"
     file.write_text(file.read_text("utf-8") + "\n" + code + "\n", "utf-8")
     assert house.style(copy)
+
+
+@pytest.mark.parametrize("code", ["found = 1", "def report():\n    pass", "def what_is_it():\n    pass"])
+def test_a_name_that_says_nothing_or_shadows_is_caught(copy, code):
+    file = copy / "hfkit" / "report.py"
+    file.write_text(file.read_text("utf-8") + "\n" + code + "\n", "utf-8")
+    assert len(house.plain_names(copy)) == len(house.plain_names(ROOT)) + 1
 
 
 def test_a_registry_host_and_a_machine_path_are_caught(tmp_path):
