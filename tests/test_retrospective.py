@@ -69,7 +69,7 @@ def test_without_a_record_nothing_is_claimed():
     found = ro.evidence(kept, pd.DataFrame(columns=ro._PAYOFF))
     assert found["verdict"].tolist() == ["inconclusive"]
     assert "no release record" in found["note"].iloc[0]
-    assert "no release record" in ro.answer(kept, pd.DataFrame(columns=ro._PAYOFF))
+    assert "No release is recorded" in ro.answer(kept, pd.DataFrame(columns=ro._PAYOFF))
 
 
 def world(n: int = 1200) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:

@@ -131,7 +131,7 @@ def of(
 
     >>> people = pd.DataFrame({"cohort.age": ["old", None]})
     >>> declared = pd.DataFrame({"cohort": ["age"], "group": ["young"]})
-    >>> [([str(g) for g in c.groups], c.code.tolist()) for c in cohorts(people, "served", population=declared)]
+    >>> [([str(g) for g in c.groups], c.code.tolist()) for c in of(people, "served", population=declared)]
     [(['served.age=not stated', 'served.age=old', 'served.age=young'], [1, 0])]
     """
     texts = {c.removeprefix(family): words(frame[c]) for c in schema.cohorts(frame, family)}

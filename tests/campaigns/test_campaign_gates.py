@@ -12,8 +12,7 @@ from hfkit.fairness.comparison import few
 from hfkit.fairness.gates import Targets, gated
 from hfkit.fairness.perspective import Perspective, parts
 from hfkit.fairness.rates.compare import Rates
-from hfkit.shared import stats
-from hfkit.shared.cohorts import cohorts
+from hfkit.shared import cohorts, stats
 from hfkit.shared.costs import Costs
 
 WORLDS = 400
@@ -40,7 +39,7 @@ def view(name, frame, cohort_columns, crossings=()):
         name=name, components=NAMES, costs=(Costs(1.0, 3.0),) * 3, component=frame["component"].to_numpy(int),
         event=frame["event"].to_numpy(int), score=acted.astype(float), acted=acted, people=person,
         clusters=() if name == "served" else (person, frame["unit"].to_numpy(int)),
-        cohorts=tuple(cohorts(columns, name, family=f"{name}.", crossings=crossings)),
+        cohorts=tuple(cohorts.of(columns, name, family=f"{name}.", crossings=crossings)),
         items=frame["unit"].astype(str).to_numpy(object),
     )  # fmt: skip
 
