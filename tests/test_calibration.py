@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,6 @@ from sklearn.metrics import brier_score_loss
 from hfkit import calibration
 from hfkit.calibration import estimates
 from hfkit.calibration.abstain import surprise
-from hfkit.calibration.kernel import error_at
-from hfkit.calibration.parity import equal_calibration
 from hfkit.commands import sample
 from hfkit.shared import intervals, measures, schema, stats
 
@@ -162,16 +159,6 @@ def test_binned_measures_agree_with_scikit_learn(seed):
     assert parts["reliability"] - parts["resolution"] + parts["uncertainty"] == pytest.approx(parts["brier"], abs=1e-12)
 
 
-@pytest.mark.parametrize("shift", [0.0, 0.1])
-def test_smooth_error_agrees_with_relplot(shift):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from relplot.metrics import smECE, smECE_sigma
-    y, s = draw(800, seed=3, shift=shift)
-    assert calibration.smooth(y, s) == pytest.approx(smECE(s, y, return_width=True), abs=1e-9)
-    assert error_at(s, s - y, 0.07) == pytest.approx(float(smECE_sigma(s, y, 0.07)), abs=1e-9)
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_slope_agrees_with_statsmodels(seed):
     import statsmodels.api as sm
@@ -200,7 +187,6 @@ def test_one_gap_is_reported_and_named():
     assert table.loc["served.language=es", "low"] < 0.15 < table.loc["served.language=es", "high"]
     assert table.loc["served.language=en", "verdict"] != "fail"
     assert table.index[0] == "served.language=es"
-    assert value(evidence, "equal calibration p (candidate)", "served.language") <= 0.001
     answer = calibration.answer(evidence)
     assert "The widest: for people served with language es (offensive) the event happens" in answer
     assert "more often" in answer
@@ -309,7 +295,6 @@ def test_crossed_groups_are_leads_and_never_get_a_verdict():
     assert name in set(calibration.reliability(groups)["group"])
     assert name in set(calibration.leads(evidence)["group"])
     assert name not in set(calibration.gates(evidence)["group"])
-    assert row(evidence, "equal calibration p (candidate)", "served.language & age_band")["verdict"] == "info"
 
 
 def test_intervals_of_main_groups_hold_together_and_others_by_themselves():
@@ -341,7 +326,7 @@ def test_resampled_intervals_of_main_groups_are_wider_than_alone():
     judgements["served.shard"] = "s" + (np.arange(len(judgements)) // 2 % 10).astype(str)
     beside = assess(judgements, predictions)
     alone = assess(judgements.drop(columns="served.shard"), predictions)
-    for measure in ("ECE", "debiased calibration error", "smooth calibration error"):
+    for measure in ("ECE", "debiased calibration error"):
         one, many = (row(e, f"{measure} (candidate)", "served.language=es") for e in (alone, beside))
         assert many["value"] == one["value"]
         assert many["high"] > one["high"]
@@ -354,7 +339,7 @@ def test_a_component_without_a_score_is_held_against_its_base_rate():
     evidence = assess(judgements, predictions)
     logged = evidence[evidence["measure"].str.contains("all rows")]
     assert logged["value"].isna().all()
-    assert set(logged.loc[~logged["measure"].str.startswith("equal"), "note"]) == {"no score was logged"}
+    assert set(logged["note"]) == {"no score was logged"}
     assert value(evidence, "ECE (baseline)") == pytest.approx(abs(value(evidence, f"{GAP} (baseline)")))
     assert "constant" in value(evidence, "calibration slope (baseline)", column="note")
     assert not math.isnan(value(evidence, "calibration slope (candidate)"))
@@ -497,7 +482,7 @@ def test_degenerate_input_is_told_apart_from_zero(name):
     assert (evidence.loc[undefined & target, "verdict"] == "inconclusive").all()
     assert (evidence.loc[~target, "verdict"] == "info").all()
     assert (evidence.loc[undefined, "note"] != "").all()
-    no_interval = evidence["low"].isna() & ~evidence["measure"].str.startswith("equal")
+    no_interval = evidence["low"].isna()
     assert (evidence.loc[no_interval, "note"] != "").all()
     assert not evidence.loc[evidence["low"].notna(), "note"].str.contains("no interval").any()
     assert set(evidence.loc[no_interval, "verdict"]) <= {"inconclusive", "info"}
@@ -557,12 +542,11 @@ def test_public_measures_of_nothing_are_undefined():
     for y, s in (([], []), ([1.0], [math.nan]), ([math.nan], [0.2])):
         assert math.isnan(calibration.ece(y, s))
         assert math.isnan(calibration.debiased(y, s))
-        assert all(math.isnan(v) for v in (*calibration.smooth(y, s), *calibration.slope(y, s)))
+        assert all(math.isnan(v) for v in calibration.slope(y, s))
         assert all(math.isnan(v) for v in calibration.brier_parts(y, s).values())
     assert not len(calibration.bin_of([]))
     assert all(math.isnan(v) for v in calibration.slope([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9]))
     assert all(math.isnan(v) for v in calibration.slope([0, 0, 1, 1], [0.1, 0.2, 0.2, 0.9]))  # quasi-separated
-    assert math.isnan(equal_calibration(np.ones(4), np.ones(4), np.zeros(4, np.int64), [np.arange(4)])[0])
 
 
 ONE, ZERO = np.ones(6), np.zeros(6)
@@ -582,7 +566,6 @@ def test_public_measures_of_one_row_one_class_ties_and_a_perfect_score():
     """By hand; a slope that does not exist is missing, never 0 or 1."""
     assert calibration.ece([1], [0.4]) == pytest.approx(0.6)
     assert math.isnan(calibration.debiased([1], [0.4]))
-    assert calibration.smooth([1], [0.4])[0] > 0
     assert calibration.brier_parts([1], [0.4])["uncertainty"] == 0
     for y, s in ((ONE, SAME), (ZERO, SAME), (MIXED, SAME), (MIXED, MIXED), ([1], [0.4])):
         assert math.isnan(calibration.slope(y, s)[1])
@@ -660,20 +643,6 @@ def test_abstention_counts_people_and_not_their_items():
     rows = calibration.judged(judgements, predictions)
     table = calibration.abstention(rows, COMPONENT, risk_max=0.3, settings=QUICK)
     assert table.iloc[0]["verdict"] == "inconclusive"
-
-
-@pytest.mark.parametrize(("groups", "answers"), [(8, 1), (40, 1), (8, 5)])
-def test_equal_calibration_keeps_its_level(groups, answers):
-    """Groups calibrated alike, large, small, clustered: at most 5 % of worlds (and chance) say that one differs."""
-    below = []
-    for seed in range(200):
-        rng = np.random.default_rng([seed, groups, answers])
-        s = np.repeat(rng.beta(1, 2, 400 // answers), answers)
-        item = np.repeat(np.arange(400 // answers), answers)
-        p = s if answers == 1 else np.repeat(rng.beta(s[::answers], 1 - s[::answers]), answers)
-        y, member = (rng.random(len(s)) < p).astype(float), rng.integers(0, groups, 400 // answers)[item]
-        below.append(equal_calibration(y, s, member, [item])[0] < 0.05)
-    assert np.mean(below) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 200)
 
 
 def test_a_map_that_helps_and_one_that_does_not_have_verdicts():

@@ -405,7 +405,7 @@ def test_before_and_after_by_group_by_hand():
 
 
 def test_the_planted_cohort_is_found_in_the_sample_world():
-    """The serving model misses more for one language: found, and no other served language or age is blamed for it."""
+    """The model in use misses more for one language: found, and no other served language or age is blamed for it."""
     planted = json.loads((Path(__file__).parent / "planted_truth.json").read_text())["harmed_cohort"]["group"]
     made = sample_world()
     items, truth = made["items"], json.loads((Path(__file__).parent / "planted_truth.json").read_text())["event_items"]

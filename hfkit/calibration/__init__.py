@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from hfkit.calibration.abstain import abstention
 from hfkit.calibration.binned import bin_of, brier_parts, debiased, ece
-from hfkit.calibration.kernel import smooth
 from hfkit.calibration.page import answer, curve, details, gates, headline, leads, metrics, widest
 from hfkit.calibration.recalibrate import isotonic, logistic, maps, slope
 from hfkit.calibration.room import assess, reliability
@@ -19,5 +18,5 @@ from hfkit.calibration.rows import Settings, judged, samples
 __all__ = [
     "Settings", "abstention", "answer", "assess", "bin_of", "brier_parts", "curve", "debiased", "details", "ece",
     "gates", "headline", "isotonic", "judged", "leads", "logistic", "maps", "metrics", "reliability", "samples",
-    "slope", "smooth", "widest",
+    "slope", "widest",
 ]  # fmt: skip

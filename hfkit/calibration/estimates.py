@@ -16,7 +16,6 @@ from scipy.special import ndtri, stdtrit
 
 from hfkit.calibration import resample as r
 from hfkit.calibration.binned import Codes, Floats, bin_noise, bin_of, brier_parts, debiased, ece
-from hfkit.calibration.kernel import smooth
 from hfkit.calibration.recalibrate import slope
 from hfkit.shared import cluster, intervals
 from hfkit.shared.cluster import FEWEST
@@ -116,10 +115,10 @@ def estimate(
     """
     if not len(y):
         return {}, "no rows"
-    fit, (error, width), parts = slope(y, s), smooth(y, s), brier_parts(y, s)
+    fit, parts = slope(y, s), brier_parts(y, s)
     codes, factor = r.choose(y - s, clusters)
     values = {
-        "ECE": ece(y, s), "debiased calibration error": debiased(y, s, codes), "smooth calibration error": error,
+        "ECE": ece(y, s), "debiased calibration error": debiased(y, s, codes),
         "reliability": parts["reliability"], "resolution": parts["resolution"], "calibration slope": fit[1],
     }  # fmt: skip
     means = _means(y, s, clusters, threshold, level)
@@ -132,7 +131,7 @@ def estimate(
         rest = "one of the classes is about too few people, or from too few raters"
         return alone, f"no interval: {rest if 0 < y.sum() < len(y) else 'only one class among the labels'}"
     plan = r.Plan(rng=rng, n_boot=n_boot, stretch=r.stretch(carriers, factor, level))
-    draws = r.draw(y, s, codes, width=width, fit=fit, plan=plan)
+    draws = r.draw(y, s, codes, fit=fit, plan=plan)
     largest = min(max(abs(end) for end in means["calibration in the large"][1:]), 1.0)
     enough = fewest >= A_BIN * len(np.unique(bin_of(s)))
     return alone | _absolute(y, s, codes, values, draws, largest) | _smooth_functions(fit, parts, draws, enough), ""
@@ -171,13 +170,10 @@ def _absolute(
     """
     n, total = len(y), draws.replicate["n"].sum(axis=1, keepdims=True)
     bins = draws.replicate["gap"] / total + draws.replicate["unseen"]
-    mesh = draws.replicate["mesh"] / total + draws.replicate["unseen mesh"]
     out = {
         "ECE": r.absolute(values["ECE"], draws.point["gap"] / n, bins, draws),
         "debiased calibration error": r.squared(values["debiased calibration error"], *bin_noise(y, s, codes), draws),
-        "smooth calibration error": r.absolute(values["smooth calibration error"], draws.point["mesh"] / n, mesh,
-                                               draws),
-    }  # fmt: skip
+    }
     out = {name: v._replace(high=max(v.high, largest)) for name, v in out.items()}
     square, reliability = out["debiased calibration error"], values["reliability"]
     bounds = min(square.low**2, reliability), max(square.high**2, reliability)

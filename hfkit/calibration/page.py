@@ -52,10 +52,10 @@ def headline(evidence: pd.DataFrame) -> pd.DataFrame:
 
 
 def details(evidence: pd.DataFrame) -> pd.DataFrame:
-    """What else was measured of everyone, and are groups calibrated alike? Columns as `headline`, and group."""
+    """What else was measured of everyone? Columns as `headline`, without a verdict."""
     table = _compared(evidence)
-    rows = ~table["measure"].isin([ECE, GAP]) & (table["parts"] == 0)
-    return table.loc[rows, COLUMNS].drop(columns="verdict").reset_index(drop=True)
+    rows = ~table["measure"].isin([ECE, GAP]) & (table["group"] == cohorts.ALL)
+    return table.loc[rows, COLUMNS].drop(columns=["group", "verdict"]).reset_index(drop=True)
 
 
 def gates(evidence: pd.DataFrame) -> pd.DataFrame:

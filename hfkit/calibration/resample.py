@@ -15,7 +15,6 @@ import numpy as np
 from scipy.special import expit, ndtri, stdtrit
 
 from hfkit.calibration.binned import BINS, Codes, Floats, bin_of, sums
-from hfkit.calibration.kernel import GRID, kernel_matrix, to_grid
 from hfkit.shared import cluster
 from hfkit.shared.intervals import Interval
 from hfkit.shared.learn import logit
@@ -64,24 +63,20 @@ def stretch(clusters: float, factor: float, level: float) -> float:
     return float(factor * wider * math.sqrt(clusters / (clusters - 1)))
 
 
-def draw(y: Floats, s: Floats, codes: Codes, *, width: float, fit: tuple[float, float], plan: Plan) -> Draws:
+def draw(y: Floats, s: Floats, codes: Codes, *, fit: tuple[float, float], plan: Plan) -> Draws:
     """The sums behind every resampled measure, with the noise that few rows do not show (`unseen`).
 
-    `width` is the kernel's, `fit` intercept and slope of the logistic recalibration (NaN where there is none).
+    `fit` is intercept and slope of the logistic recalibration (NaN where there is none).
     """
     columns = {**binned_columns(y, s), "square": ((s - y) ** 2)[:, None]}
     if not math.isnan(fit[1]):
         columns |= slope_columns(y, s, fit)
-    blocks, kernel = _blocks(codes, plan.rng), kernel_matrix(width)
+    blocks = _blocks(codes, plan.rng)
     totals = {name: by_block(column, blocks) for name, column in columns.items()}
-    totals["mesh"] = to_grid(s, s - y, GRID, blocks) @ kernel
     ends = np.cumsum([t.shape[1] for t in totals.values()])[:-1]
     again = resampled(np.column_stack(list(totals.values())), plan.n_boot, plan.rng)
     replicate = dict(zip(totals, np.split(again, ends, axis=1), strict=True))
     replicate["unseen"] = plan.rng.standard_normal((plan.n_boot, BINS)) * unseen(y, s, codes)
-    n, _, total = sums(y, s)
-    middle = np.round(total / np.maximum(n, 1) * (GRID - 1)).astype(int)
-    replicate["unseen mesh"] = replicate["unseen"] @ kernel[middle]
     return Draws(len(totals["n"]), plan.stretch, {k: t.sum(axis=0) for k, t in totals.items()}, replicate)
 
 
@@ -156,7 +151,7 @@ def _quantile(deviation: Floats, p: float, stretch: float) -> float:
 
 
 def absolute(value: float, part: Floats, replicate: Floats, draws: Draws) -> Interval:
-    """Interval of a sum of absolute parts (ECE, smooth error): parts (k,), their replicates (n_boot x k)."""
+    """Interval of a sum of absolute parts (the ECE): parts (k,), their replicates (n_boot x k)."""
     h = replicate - part
     clear = np.abs(part) > max(CLEAR, math.sqrt(math.log(max(draws.clusters, 3)))) * h.std(axis=0)
     signed = np.where(part < 0, -h, h)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from itertools import groupby
 
 import numpy as np
 import pandas as pd
 
-from hfkit.calibration import estimates, parity
+from hfkit.calibration import estimates
 from hfkit.calibration.binned import BINS, bin_of
 from hfkit.calibration.estimates import UNDEFINED
 from hfkit.calibration.rows import Sample, Settings
@@ -19,7 +18,7 @@ from hfkit.shared.intervals import Interval
 
 ECE, GAP = "ECE", "calibration in the large"
 MEASURES = (
-    ECE, "debiased calibration error", "smooth calibration error", "Brier score", "reliability", "resolution",
+    ECE, "debiased calibration error", "Brier score", "reliability", "resolution",
     "uncertainty", GAP, "calibration slope", "calibration at threshold",
 )  # fmt: skip
 WHY = {
@@ -41,12 +40,9 @@ def assess(samples: Sequence[Sample], *, settings: Settings, rng: np.random.Gene
     """
     family = Counter(s.view.name for s in samples if s.main and s.n >= FEWEST_ROWS)
     rows: list[dict[str, object]] = []
-    for cohort, group in groupby(samples, key=lambda s: (s.component, s.view.name, s.cohort and s.cohort.name)):
-        members = list(group)
-        for sample in members:
-            count = family[sample.view.name] if sample.main else 1
-            rows += _statements(sample, intervals.simultaneous(count, settings.level), settings, rng)
-        rows += [parity.statement(members)] if cohort[2] else []
+    for sample in samples:
+        count = family[sample.view.name] if sample.main else 1
+        rows += _statements(sample, intervals.simultaneous(count, settings.level), settings, rng)
     return evidence.table(rows)
 
 

@@ -71,10 +71,9 @@ JUDGEABLE = (*RATES, *SCORES, SAVING, SAME_TEXT)
 
 _CALIBRATION = (
     Measure("ECE", "lower", "", "the expected calibration error"),
-    Measure("debiased calibration error", "lower"), Measure("smooth calibration error", "lower"),
+    Measure("debiased calibration error", "lower"),
     Measure("reliability", "lower"), Measure("resolution", "higher"), Measure("uncertainty"),
-    Measure("calibration slope", "target"), Measure("precision at threshold", "higher", "share"),
-    Measure("calibration at threshold", "target", "share"), Measure("equal calibration p"),
+    Measure("calibration slope", "target"), Measure("calibration at threshold", "target", "share"),
 )  # fmt: skip
 _OTHERS = {
     "clean": ("share of records kept", "records rejected", "records that repeat another", "personal data masked",

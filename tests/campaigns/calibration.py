@@ -2,8 +2,7 @@
 
 Scores lie on forty points, so that every population figure is a finite sum; the event rates follow the scores, shifted
 or stretched. Rows are independent, or four answers an item whose events go together, or such answers of which each
-rater gives ten and leans one way. The smooth error's truth is the population error at the kernel width that the data
-chose.
+rater gives ten and leans one way.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from scipy import optimize, special
 
 from hfkit.calibration.binned import BINS, bin_of
 from hfkit.calibration.estimates import WINDOW, estimate, mean
-from hfkit.calibration.kernel import kernel_matrix, smooth
 from hfkit.shared.intervals import Interval, simultaneous
 from hfkit.shared.learn import logit
 
@@ -57,7 +55,7 @@ class World:
         return float((self.score[27] + self.score[28]) / 2)
 
     def figures(self) -> dict[str, float]:
-        """The population figure of every measure but the smooth error."""
+        """The population figure of every measure."""
         s, p = self.score, self.rate
         inside = np.bincount(bin_of(s), minlength=BINS) / 40
         gap = np.bincount(bin_of(s), p - s, minlength=BINS) / 40
@@ -81,12 +79,6 @@ class World:
             options={"gtol": 1e-9},
         )
         return float(loss.x[1])
-
-    def smooth(self, width: float) -> float:
-        """The population smooth error at a kernel width, on the interval's own grid."""
-        grid = np.linspace(0, 1, len(kernel_matrix(width)))
-        weight = np.maximum(0, 1 - np.abs(self.score[:, None] - grid) / (grid[1] - grid[0]))
-        return float(np.abs(((self.score - self.rate) @ weight / 40) @ kernel_matrix(width)).sum())
 
     def draw(self, n: int, kind: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
         """Labels, scores and clusters of n rows.
@@ -116,10 +108,7 @@ def coverage(world: World, n: int, kind: str, worlds: int, stage: int = 0) -> di
         rng = np.random.default_rng([*seed, i])
         y, s, clusters = world.draw(n, kind, rng)
         estimated, _ = estimate(y, s, clusters, threshold=world.threshold, n_boot=200, level=NOMINAL, rng=rng)
-        right = {**truth, "smooth calibration error": np.nan}
-        if i % 2 and not np.isnan(estimated.get("smooth calibration error", UNDEFINED).low):
-            right["smooth calibration error"] = world.smooth(smooth(y, s)[1])
-        for name, value in right.items():
+        for name, value in truth.items():
             if not np.isnan(value):
                 count(tallies, name, estimated.get(name, UNDEFINED)[1:], value)
         for b in np.flatnonzero(np.bincount(bin_of(s), minlength=BINS) >= 5):
@@ -160,19 +149,14 @@ def cell(world: World, n: int, kind: str, worlds: int) -> dict[str, tuple[float,
     many noisy figures would otherwise be noise.
     """
     tallies = coverage(world, n, kind, worlds)
-    judged = {name: held / given for name, (given, held) in tallies.items() if given >= _least(name, worlds)}
+    judged = {name: held / given for name, (given, held) in tallies.items() if given >= ENOUGH * worlds}
     if judged and min(judged.values()) < DOUBT:
         worlds *= 3
         tallies = coverage(world, n, kind, worlds, stage=1)
     return {
         name: (held / given, (ASKED * (1 - ASKED) / given) ** 0.5, given / worlds)
-        for name, (given, held) in tallies.items() if given >= _least(name, worlds)
+        for name, (given, held) in tallies.items() if given >= ENOUGH * worlds
     }  # fmt: skip
-
-
-def _least(name: str, worlds: int) -> float:
-    """In how many worlds must an interval be given to be judged? The smooth error's is looked at in every other."""
-    return ENOUGH * worlds / (2 if name == "smooth calibration error" else 1)
 
 
 def main(worlds: int = 150) -> int:
