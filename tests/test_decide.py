@@ -164,7 +164,8 @@ def test_everything_met_and_signed_ships():
 
 @pytest.mark.parametrize("order", list(itertools.permutations([sign(), sign(decision="refuse"), sign("old")])))
 def test_a_refusal_beats_an_approval_whatever_the_order(order):
-    assert signed(*order)["status"].tolist() == ["refused"]
+    named = [(file, record | {"name": record["decision"]}) for file, record in order]
+    assert signed(*named)[["status", "name"]].to_numpy().tolist() == [["refused", "refuse"]]
 
 
 def test_a_refusal_of_other_evidence_does_not_bind_this_one():

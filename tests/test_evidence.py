@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pandas as pd
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from hfkit.shared import evidence, measures
 
@@ -117,3 +120,52 @@ def test_names_are_unique_and_patterns_match_no_other_name():
         assert len(set(names)) == len(names)
     record_names = pd.Series([m.name for m in (*measures.JUDGEABLE, measures.COST)])
     assert record_names.is_unique
+
+
+@given(
+    st.floats(-1, 1), st.floats(0.02, 0.8), st.floats(0.02, 0.8), st.integers(5, 500),
+    st.sampled_from([0.05, 0.1, 0.3]), st.sampled_from(["higher", "lower", "none", "target"]),
+)  # fmt: skip
+@settings(max_examples=300, deadline=None)
+def test_as_many_rows_settle_it_as_is_said(value, below, above, n, margin, better):
+    """The interval shrunk with the root of the rows: by how many would the verdict be one? Tried out, not derived."""
+    assume(evidence.within(value - below, value + above, margin=margin, better=better) == "inconclusive")
+    settled(value, below, above, n, margin, better)
+
+
+def test_as_many_rows_settle_an_estimate_beyond_a_two_sided_margin_as_is_said():
+    """It fails once all of it lies beyond the near edge: 0.3 wide below 0.2, 0.15 to go, four times as many."""
+    settled(0.2, 0.3, 0.3, 100, 0.05, "none")
+    settled(-0.4, 0.5, 0.5, 40, 0.1, "target")
+
+
+def settled(value, below, above, n, margin, better):
+    """Holds what `settle` says against rows that were tried."""
+    low, high = value - below, value + above
+    assert evidence.within(low, high, margin=margin, better=better) == "inconclusive"
+    said = evidence.settle(value, low, high, n=n, margin=margin, better=better)
+
+    def open_at(rows):
+        by = math.sqrt(n / rows)
+        return evidence.within(value - below * by, value + above * by, margin=margin, better=better) == "inconclusive"
+
+    few_rows, many = float(n), 1e6
+    if open_at(many):
+        assert "no realistic number" in said
+        return
+    for _ in range(60):
+        middle = math.sqrt(few_rows * many)
+        few_rows, many = (middle, many) if open_at(middle) else (few_rows, middle)
+    told = int(re.search(r"about ([\d,]+)", said)[1].replace(",", ""))
+    least = max(math.ceil(many - 1e-6), 30)
+    assert least - 1 <= told <= least * 1.1 + 1  # rounded up to two digits
+
+
+def test_what_would_settle_it_by_hand():
+    """0.1 wide on either side at 100 rows, 0.05 to go: four times the rows; of two edges the one that is harder."""
+    assert "about 400 " in evidence.settle(0.0, -0.1, 0.1, n=100, margin=0.05, better="higher")
+    assert "about 400 " in evidence.settle(0.0, -0.1, 0.1, n=100, margin=0.05, better="none")
+    assert "about 550 " in evidence.settle(
+        0.02, -0.05, 0.09, n=100, margin=0.05, better="none"
+    )  # not (0.07 / 0.07) ** 2
+    assert evidence.settle(math.nan, 0, 1, n=9, margin=0.1, better="none") == ""

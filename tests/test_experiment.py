@@ -263,6 +263,10 @@ class TestArms:
         groups = experiment.compare_groups(frame, control="A").set_index("group")
         assert groups.index.tolist() == ["served.language=en", "served.language=es", "served.language=not stated"]
         assert math.isnan(groups.loc["served.language=not stated", "difference"])
+        # a group without the control arm gives no interval, and so takes nothing from the others
+        frame.loc[frame["cohort.language"].eq("es") & frame["arm"].eq("A"), "reward"] = None
+        fewer = experiment.compare_groups(frame, control="A").set_index("group")
+        assert fewer.loc["served.language=en", "difference_high"] < groups.loc["served.language=en", "difference_high"]
         # alone, the same group has a narrower interval than among two
         part = frame[frame["cohort.language"] == "en"]
         alone = experiment.compare_arms(part, control="A").iloc[1]

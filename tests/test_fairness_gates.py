@@ -1,14 +1,10 @@
 """Gates: one declared family whose intervals hold together, margins by measure, planted harm, what would settle it."""
 
 import math
-import re
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given
-from hypothesis import settings as examples
-from hypothesis import strategies as st
 from test_fairness import NOBODY, compared, declared, draw, measured, part, pick, settings, together, view
 from test_fairness import given as world_of
 
@@ -17,7 +13,7 @@ from hfkit.fairness.comparison import few
 from hfkit.fairness.gates import FEWEST_ROWS, Targets, family_size, gated, main_cohorts
 from hfkit.fairness.perspective import Perspective, parts
 from hfkit.fairness.rates.compare import Rates
-from hfkit.shared import cohorts, evidence, intervals
+from hfkit.shared import cohorts, intervals
 from hfkit.shared.costs import Costs
 from hfkit.shared.errors import ParamError
 from hfkit.shared.measures import JUDGEABLE, RATES
@@ -304,55 +300,6 @@ def test_harm_that_is_clear_but_may_not_exceed_the_margin_is_said():
     said = fairness.answer(out.gates, out.leads)
     assert "clear but may not exceed the margin for" in said
     assert "people served with g a (safety)" in said
-
-
-@given(
-    st.floats(-1, 1), st.floats(0.02, 0.8), st.floats(0.02, 0.8), st.integers(5, 500),
-    st.sampled_from([0.05, 0.1, 0.3]), st.sampled_from(["higher", "lower", "none", "target"]),
-)  # fmt: skip
-@examples(max_examples=300, deadline=None)
-def test_as_many_rows_settle_it_as_is_said(value, below, above, n, margin, better):
-    """The interval shrunk with the root of the rows: by how many would the verdict be one? Tried out, not derived."""
-    assume(evidence.within(value - below, value + above, margin=margin, better=better) == "inconclusive")
-    settled(value, below, above, n, margin, better)
-
-
-def test_as_many_rows_settle_an_estimate_beyond_a_two_sided_margin_as_is_said():
-    """It fails once all of it lies beyond the near edge: 0.3 wide below 0.2, 0.15 to go, four times as many."""
-    settled(0.2, 0.3, 0.3, 100, 0.05, "none")
-    settled(-0.4, 0.5, 0.5, 40, 0.1, "target")
-
-
-def settled(value, below, above, n, margin, better):
-    """Holds what `settle` says against rows that were tried."""
-    low, high = value - below, value + above
-    assert evidence.within(low, high, margin=margin, better=better) == "inconclusive"
-    said = evidence.settle(value, low, high, n=n, margin=margin, better=better)
-
-    def open_at(rows):
-        by = math.sqrt(n / rows)
-        return evidence.within(value - below * by, value + above * by, margin=margin, better=better) == "inconclusive"
-
-    few_rows, many = float(n), 1e6
-    if open_at(many):
-        assert "no realistic number" in said
-        return
-    for _ in range(60):
-        middle = math.sqrt(few_rows * many)
-        few_rows, many = (middle, many) if open_at(middle) else (few_rows, middle)
-    told = int(re.search(r"about ([\d,]+)", said)[1].replace(",", ""))
-    least = max(math.ceil(many - 1e-6), 30)
-    assert least - 1 <= told <= least * 1.1 + 1  # rounded up to two digits
-
-
-def test_what_would_settle_it_by_hand():
-    """0.1 wide on either side at 100 rows, 0.05 to go: four times the rows; of two edges the one that is harder."""
-    assert "about 400 " in evidence.settle(0.0, -0.1, 0.1, n=100, margin=0.05, better="higher")
-    assert "about 400 " in evidence.settle(0.0, -0.1, 0.1, n=100, margin=0.05, better="none")
-    assert "about 550 " in evidence.settle(
-        0.02, -0.05, 0.09, n=100, margin=0.05, better="none"
-    )  # not (0.07 / 0.07) ** 2
-    assert evidence.settle(math.nan, 0, 1, n=9, margin=0.1, better="none") == ""
 
 
 def test_a_world_without_cohorts_has_no_gates_and_the_answer_says_so():

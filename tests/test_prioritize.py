@@ -296,7 +296,7 @@ def test_click_world_without_text_score_or_raters() -> None:
     assert "items.decision" in issues["note"][0]
     rows, queue, beyond = prioritize.spend(given, issues, member, ask_items=0)
     assert (rows["use"] == "exploit").sum() == n
-    assert "not enough data" in prioritize.answer(issues, rows, queue, beyond)
+    assert "what to fix first: no score or decision was logged" in prioritize.answer(issues, rows, queue, beyond)
     table = prioritize.evidence(issues, find(given)[2], given.feedback, given.items)
     assert set(table["verdict"]) == {"inconclusive"}
     assert prioritize.gained(issues).to_numpy().tolist() == [[0.0, 0.0]]

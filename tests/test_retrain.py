@@ -590,12 +590,17 @@ def test_open_bandit_without_score_or_text_still_gets_a_candidate():
     )
     world = real(items, pd.DataFrame({"item_id": items["item_id"], "label": logs["click"]}), "recommendation")
     assert 60 <= logs["click"].sum() <= 100
-    found = compare(world)
+    made, splits = run(world)
+    table = retrain.evidence(
+        held_out(made, splits, world), made.training, world["components"], targets=retrain.Targets()
+    )
+    found = table.query("group == 'all'").set_index("measure")
     assert found.loc["log loss (candidate)", "value"] < 0.035  # the entropy of 80 clicks in 20,000 is 0.0262
     assert found.loc["true positive rate (candidate)", "value"] == 0
     assert 0.05 < found.loc["true positive rate (candidate)", "high"] < 0.3  # none of about 25 is no certainty
     assert found.loc["cost per 1,000 change", "verdict"] == "inconclusive"  # neither ever acts: the base rate is 0.004
     assert found.loc["AUC (baseline)", "value"] == 0.5
+    assert "Neither acts on any case: no score reaches the threshold." in retrain.answer(table, made.training)
 
 
 # --- the page

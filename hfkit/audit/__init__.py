@@ -93,16 +93,17 @@ def answer(result: Audit) -> str:
     """The answer to the room's question, in words a product manager understands."""
     alphas = result.agreement[result.agreement["verdict"] != "info"]
     raters, flagged = len(result.rater_trust), int(result.rater_trust["flagged"].sum())
-    enough, verdicts = int((alphas["verdict"] == "pass").sum()), result.coverage["verdict"]
+    verdicts = result.coverage["verdict"]
+    enough, little, unknown = (int((alphas["verdict"] == v).sum()) for v in ("pass", "fail", "inconclusive"))
     less = result.coverage.loc[verdicts == "fail", "group"].tolist()
     who = f"{flagged:,} of {raters:,} raters are flagged" if raters else "No rater is known"
     more = f" and {len(less) - 4} more" if len(less) > 4 else ""
     heard = (
-        f"heard clearly less than their share: {', '.join(less[:4])}{more}"
+        f"Heard clearly less than their share: {', '.join(less[:4])}{more}"
         if less
-        else "no group is clearly heard less"
+        else "No group is clearly heard less"
     )
     return (
-        f"{who}. Raters agree enough on {enough} of {len(alphas)} questions; {heard}; for "
-        f"{int((verdicts == 'inconclusive').sum())} groups there is not enough data to tell."
+        f"{who}. Raters agree enough on {enough} questions and too little on {little}; on {unknown} that is not known. "
+        f"{heard}; for {int((verdicts == 'inconclusive').sum())} groups there is not enough data to tell."
     )

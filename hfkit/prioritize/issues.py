@@ -131,7 +131,9 @@ def _verdict(row: dict[str, object], fdr: float) -> tuple[str, str]:
     """What to do with one issue, and why."""
     p, low, high, worth = (float(row[c]) for c in ("p", "worse_low", "worse_high", "benefit"))  # type: ignore[arg-type]
     if not row["trainable"]:
-        return "inconclusive", "items.decision and items.score are missing: no answer can be called right or wrong"
+        return "inconclusive", (
+            "no score or decision was logged (items.score, items.decision), so no answer can be called right or wrong"
+        )
     if np.isnan(worth):
         return "inconclusive", "no label for its items: their error rate is unknown"
     if not row["own"]:

@@ -87,7 +87,8 @@ def answer(issues: pd.DataFrame, rows: pd.DataFrame, queue: pd.DataFrame, beyond
     out = int((issues["verdict"] == "exclude").sum())
     priced = issues[(issues["verdict"] != "exclude") & issues["benefit"].notna()].sort_values("rank")
     if priced.empty:
-        first = "There is not enough data to say what to fix first: no issue has a known benefit."
+        why = next(iter(issues.loc[issues["verdict"] != "exclude", "note"]), "") or "no issue has a known benefit"
+        first = f"There is not enough data to say what to fix first: {why}."
     else:
         top = priced.iloc[0]
         first = (f"Fix first: {top['issue_id']} ({top['title']}). Its errors cost about {top['benefit']:.1f} points "

@@ -96,10 +96,16 @@ def answer(evidence: pd.DataFrame, training: pd.DataFrame, limit: int = 3) -> st
             f"per 1,000 served before and {cost['candidate']:.0f} after ({row['value']:+.0f}, {row['low']:+.0f} to "
             f"{row['high']:+.0f}); recalibrating alone gives {cost['recalibrated']:.0f}. Cases with the event caught: "
             f"{hits['baseline']:.0%} before, {hits['candidate']:.0%} after; false alarms: {alarms['baseline']:.0%} "
-            f"before, {alarms['candidate']:.0%} after."
+            f"before, {alarms['candidate']:.0%} after.{_never(wide.loc[(component, 'selection rate')])}"
         )
     more = f" And {len(advice) - limit} more components." if len(advice) > limit else ""
     return " ".join(parts) + more + _dearer(evidence)
+
+
+def _never(acted: pd.Series) -> str:
+    """Where neither model acts on any case, the unchanged cost is no finding about the new model."""
+    never = acted["baseline"] == acted["candidate"] == 0
+    return " Neither acts on any case: no score reaches the threshold." if never else ""
 
 
 def _dearer(evidence: pd.DataFrame) -> str:
