@@ -262,8 +262,20 @@ def test_reasons_and_the_answer_are_sentences_that_say_what_would_change_it_and_
     ]  # fmt: skip
     text = decide.answer("v1", decision)
     assert text.startswith("HOLD v1. 3 reasons: (1) No group is worse off: not met.")
-    assert "What would change it: No group is worse off: mend that first" in text
+    assert "What would change it: No group is worse off: mend that; It decides as well: " in text
     assert text.endswith("Open, for a signer to accept by name: it decides as well.")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "change"),
+    [
+        (["fail", "pass"], "mend that"),
+        (["fail", "harmful", "fail"], "mend that first, then 2 more on the fairness page"),
+        (["harmful"], "mend that, or show that it stays within the margin: about 400 such rows"),
+    ],
+)
+def test_what_would_change_a_rule_that_is_not_met(kinds, change):
+    assert decide.apply_rules(statements(*kinds), [rule()]).loc[0, ["state", "change"]].tolist() == ["not met", change]
 
 
 def test_evidence_of_the_decision_never_calls_what_is_not_shown_a_pass():

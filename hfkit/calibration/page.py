@@ -59,12 +59,12 @@ def details(evidence: pd.DataFrame) -> pd.DataFrame:
 
 
 def gates(evidence: pd.DataFrame) -> pd.DataFrame:
-    """Does the new score mean what it says for each main group? Columns as `headline`, and group.
+    """Does the new score mean what it says for each main group? Columns as `headline`, and group, without all_rows.
 
     What is proven stands first, then by size; those without an interval last.
     """
     table = _compared(evidence)
-    return _ordered(table[table["measure"].isin([ECE, GAP]) & (table["parts"] == 1)])
+    return _ordered(table[table["measure"].isin([ECE, GAP]) & (table["parts"] == 1)]).drop(columns="all_rows")
 
 
 def _ordered(table: pd.DataFrame) -> pd.DataFrame:

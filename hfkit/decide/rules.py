@@ -180,7 +180,9 @@ def _sentences(rule: Rule, rows: pd.DataFrame, against: pd.DataFrame, state: str
         count = f"{failed} of {len(rows)} comparisons failed" if failed else (
             f"harm is statistically clear in {len(against)} of {len(rows)} comparisons, but may not exceed the margin"
         )  # fmt: skip
-        return f"{count}. {example}", f"mend that first, then the others on the {rule.room} page"
+        then = f" first, then {len(against) - 1} more on the {rule.room} page" if len(against) > 1 else ""
+        shown = "" if failed else f", or show that it stays within the margin: {_missing(first)}"
+        return f"{count}. {example}", f"mend that{then}{shown}"
     count = f"{len(rows) - int((rows['verdict'] == 'pass').sum())} of {len(rows)} comparisons remain inconclusive"
     return f"{count}. For example: {example}", _missing(first)
 

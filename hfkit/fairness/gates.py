@@ -111,7 +111,9 @@ def judged_row(c: Comparison, margin: float) -> dict[str, object]:
     better = c.measure.better
     verdict = evidence.within(c.low, c.high, margin=margin, better=better)
     if c.usable and c.n < FEWEST_ROWS:
-        return c.row(schema.INCONCLUSIVE, f"only {c.n} rows: too few to judge beside so many comparisons")
+        return c.row(
+            schema.INCONCLUSIVE, f"only {c.n} row{'s' * (c.n != 1)}: too few to judge beside so many comparisons"
+        )
     if verdict != schema.INCONCLUSIVE or c.note:
         return c.row(verdict, c.note or f"margin {margin:g}")
     note = evidence.settle(c.value, c.low, c.high, n=c.n, margin=margin, better=better)

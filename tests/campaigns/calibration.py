@@ -142,8 +142,8 @@ def together(worlds: int, groups: int = 12, n: int = 150) -> float:
     return held / worlds
 
 
-def cell(world: World, n: int, kind: str, worlds: int) -> dict[str, tuple[float, float, float]]:
-    """Coverage, its standard error and the share of worlds that gave an interval, of every measure judged.
+def cell(world: World, n: int, kind: str, worlds: int) -> dict[str, tuple[float, float]]:
+    """Coverage and its standard error, of every measure with an interval in enough worlds.
 
     Where one seems low after `worlds` worlds, the whole cell is what three times as many fresh ones say: the least of
     many noisy figures would otherwise be noise.
@@ -154,25 +154,24 @@ def cell(world: World, n: int, kind: str, worlds: int) -> dict[str, tuple[float,
         worlds *= 3
         tallies = coverage(world, n, kind, worlds, stage=1)
     return {
-        name: (held / given, (ASKED * (1 - ASKED) / given) ** 0.5, given / worlds)
+        name: (held / given, (ASKED * (1 - ASKED) / given) ** 0.5)
         for name, (given, held) in tallies.items() if given >= ENOUGH * worlds
     }  # fmt: skip
 
 
 def main(worlds: int = 150) -> int:
     """Print the least and the mean coverage of every measure; 1 where one is under 93 % by more than chance."""
-    table: dict[tuple[str, int, str], list[tuple[float, float, float, str]]] = {}
-    for n, kind, base, truth in itertools.product(SIZES, KINDS, RATES, TRUTHS):
-        for name, seen in cell(World(base, truth), n, kind, worlds).items():
-            table.setdefault((name, n, kind), []).append((*seen, f"{base} {truth}"))
+    table: dict[tuple[str, int], list[float]] = {}
     low = []
-    print("| measure | rows | rows go together | cells | least | base rate and truth there | given there | mean |")
-    print("|---|---|---|---|---|---|---|---|")
-    for (name, n, kind), cells in sorted(table.items()):
-        held, _, given, where = min(cells)
-        low += [f"{name}, {n} rows, {kind}, {c[3]}: {c[0]:.3f}" for c in cells if c[0] < ASKED - 2 * c[1]]
-        mean = np.mean([c[0] for c in cells])
-        print(f"| {name} | {n} | {kind} | {len(cells)} | {held:.3f} | {where} | {given:.2f} | {mean:.3f} |")
+    for n, kind, base, truth in itertools.product(SIZES, KINDS, RATES, TRUTHS):
+        for name, (held, error) in cell(World(base, truth), n, kind, worlds).items():
+            table.setdefault((name, n), []).append(held)
+            if held < ASKED - 2 * error:
+                low.append(f"{name}, {n} rows, {kind}, {base} {truth}: {held:.3f}")
+    print(f"| measure | {' | '.join(f'{n} rows' for n in SIZES)} |\n|{'---|' * (len(SIZES) + 1)}")
+    for name in sorted({name for name, _ in table}):
+        seen = [table.get((name, n), []) for n in SIZES]
+        print(f"| {name} | {' | '.join(f'{min(c):.3f} ({np.mean(c):.3f})' if c else 'none given' for c in seen)} |")
     print(f"\nAll of 12 groups of 150 rows hold together (error and gap in the large): {together(worlds):.3f}")
     print(f"Below {ASKED} by more than two standard errors: {len(low)} of {sum(map(len, table.values()))} cells")
     print(*(f"- {line}" for line in low), sep="\n")
