@@ -187,6 +187,7 @@ def deps(root: Path) -> list[str]:
         need = {
             f"notebooks/{room}.ipynb",
             "hfkit/run.py",
+            "hfkit/stage.py",
             "requirements.txt",
             *_closure(root, room),
             *_reads(root, room),
@@ -206,7 +207,7 @@ def _covered(path: str, have: set[str]) -> bool:
 def _closure(root: Path, room: str) -> set[str]:
     """Files of hfkit reached by imports from the door and from the notebook's code."""
     code = "\n".join(c.source for c in _notebook(root, room).cells if c.cell_type == "code")
-    todo = {"run"} | _code_imports(code)
+    todo = {"run", "stage"} | _code_imports(code)
     seen: set[str] = set()
     files: set[str] = set()
     while todo:

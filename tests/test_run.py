@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -14,7 +15,7 @@ import pytest
 import yaml
 from nbclient.exceptions import DeadKernelError
 
-from hfkit import run
+from hfkit import run, stage
 from hfkit.shared import measures, params, schema, tables
 from hfkit.shared.errors import BadValue, MissingColumn
 
@@ -101,6 +102,72 @@ def test_an_error_that_is_not_ours_names_the_cell_and_keeps_the_traceback_on_the
     assert "division by zero" in (scratch.root / "build" / "failed" / "monitor.html").read_text("utf-8")
 
 
+def broken(scratch, code, room="clean"):
+    """A room whose second cell runs other code."""
+    file = scratch.root / "notebooks" / f"{room}.ipynb"
+    nb = nbformat.read(file, as_version=4)
+    cell = next(c for c in nb.cells if "import" in c.source and c.cell_type == "code")
+    cell.source += f"\n{code}"
+    nbformat.write(nb, file)
+    return cell["id"]
+
+
+@pytest.mark.parametrize(
+    ("code", "found", "exit_code"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "its process ended by SIGKILL", 137),
+        ("import ctypes; ctypes.string_at(0)", "its process ended by SIGSEGV", 139),
+        ("import resource; resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30)); bytearray(2**31)", "MemoryError", 1),
+        ("raise SystemExit(3)", "SystemExit: 3", 1),
+        ("raise KeyboardInterrupt", "an interruption by hand", 1),
+        ("import os; os._exit(0)", "its process left with exit code 0 before its end", 1),
+    ],
+    ids=["killed", "segmentation fault", "out of memory", "exit", "interrupted", "left without a word"],
+)
+def test_a_process_that_dies_leaves_a_message_a_page_and_an_exit_code(scratch, code, found, exit_code):
+    cell = broken(scratch, code)
+    out = fails(scratch, "clean", found)
+    assert f"cell `{cell}`" in out or "by hand" in out
+    assert subprocess.run([sys.executable, "-m", "hfkit.run", "clean"], cwd=scratch.root, capture_output=True,
+                          check=False).returncode == exit_code  # fmt: skip
+
+
+def test_the_door_goes_when_it_is_killed_and_so_does_the_stage(scratch):
+    """Killed without a chance to say so (as by DVC's end): nothing goes on writing behind its back."""
+    broken(
+        scratch,
+        "import os, time; print(os.getppid()); open('../build/pid', 'w').write(str(os.getpid())); time.sleep(600)",
+    )
+    door = subprocess.Popen([sys.executable, "-m", "hfkit.run", "clean"], cwd=scratch.root)
+    pid = scratch.root / "build" / "pid"
+    while not (pid.is_file() and pid.read_text("utf-8")):
+        assert door.poll() is None
+        time.sleep(0.1)
+    door.kill()
+    door.wait()
+    for _ in range(600):
+        state = Path(f"/proc/{pid.read_text('utf-8')}/stat")
+        if not state.is_file() or state.read_text("utf-8").split()[2] == "Z":
+            return
+        time.sleep(0.1)
+    pytest.fail("the stage outlived its door")
+
+
+def test_what_depends_on_the_processor_is_pinned_inside_the_stage(scratch):
+    """Whatever the caller asks for, and whatever the processor can do."""
+    code = (
+        "import scipy.linalg, threadpoolctl\n"
+        "from numpy._core._multiarray_umath import __cpu_dispatch__ as able, __cpu_features__ as features\n"
+        "import math, pyarrow\n"
+        "kernels = {i['architecture'] for i in threadpoolctl.threadpool_info() if i['internal_api'] == 'openblas'}\n"
+        "raise ValueError(kernels, [f for f in able if features[f]], pyarrow.runtime_info().simd_level)"
+    )
+    broken(scratch, code)
+    out = scratch("env", "OPENBLAS_CORETYPE=Haswell", "ARROW_USER_SIMD_LEVEL=AVX2", sys.executable, "-m", "hfkit.run",
+                  "clean", ok=False)  # fmt: skip
+    assert "ValueError: ({'Nehalem'}, [], 'none')" in out
+
+
 def test_a_stage_before_its_input_says_what_to_run(scratch):
     fails(scratch, "audit", "StageError", "dvc repro clean")
 
@@ -126,7 +193,7 @@ def files(scratch):
 def stops(room="monitor"):
     """The message with which the door ends a run that must fail."""
     with pytest.raises(SystemExit) as stopped:
-        run.run_stage(room)
+        stage.run_stage(room)
     return str(stopped.value)
 
 
@@ -152,7 +219,7 @@ def test_what_a_failed_run_wrote_gives_way_to_what_stood(stood, monkeypatch):
         notebook.cells.append(nbformat.v4.new_markdown_cell("<script>1</script>"))
         return notebook
 
-    monkeypatch.setattr(run, "execute", half)
+    monkeypatch.setattr(stage, "execute", half)
     message = stops()
     assert "StageError: expected a page without scripts" in message
     assert "page: build/failed/monitor.html" in message
@@ -190,11 +257,11 @@ def test_a_run_that_succeeds_takes_its_mark_from_the_front_page(stood, monkeypat
     stood.params("monitor", sede=1)
     stops()
     marked = files(stood)["reports/index.html"]
-    monkeypatch.setattr(run, "execute", lambda notebook, values, room: notebook)
-    run.run_stage("calibration")
+    monkeypatch.setattr(stage, "execute", lambda notebook, values, room: notebook)
+    stage.run_stage("calibration")
     assert files(stood)["reports/index.html"] == marked  # not its mark
     monkeypatch.setattr(params, "check", lambda values, declared, room: {})
-    run.run_stage("monitor")
+    stage.run_stage("monitor")
     assert files(stood)["reports/index.html"] == STOOD["reports/index.html"]
     assert "of an earlier run" not in files(stood)["reports/monitor.html"]
 
@@ -203,7 +270,7 @@ def test_a_run_that_succeeds_takes_its_mark_from_the_front_page(stood, monkeypat
 def test_the_last_good_run_is_the_one_that_the_lock_names(scratch, monkeypatch, moved):
     """After DVC removed the outs: from its cache, wherever that lies; metrics and plots it does not have, from git."""
     monkeypatch.setattr(tables, "ROOT", scratch.root)
-    assert run.earlier("audit") == {}
+    assert stage.earlier("audit") == {}
     outs = []
     cache = scratch.root / ("elsewhere" if moved else ".dvc/cache")
     if moved:
@@ -224,12 +291,12 @@ def test_the_last_good_run_is_the_one_that_the_lock_names(scratch, monkeypatch, 
     ):
         scratch("git", *command)
     (scratch.root / "plots" / "audit.csv").unlink()
-    assert run.earlier("audit") == {
+    assert stage.earlier("audit") == {
         "reports/audit.html": b"cached reports/audit.html", "metrics/audit.json": b"cached metrics/audit.json",
         "plots/audit.csv": b"committed",
     }  # fmt: skip
     (scratch.root / "dvc.lock").write_text("", "utf-8")  # as a full disk leaves it
-    assert run.earlier("audit") == {"plots/audit.csv": b"committed"}
+    assert stage.earlier("audit") == {"plots/audit.csv": b"committed"}
 
 
 def test_the_environment_is_an_allow_list(monkeypatch, tmp_path):
@@ -244,8 +311,8 @@ def test_write_under_another_stage_writes_nothing(tmp_path):
     (tmp_path / "params.yaml").touch()
     frame = "pd.DataFrame({'a': [1]})"
     code = f"import pandas as pd; from hfkit.shared import tables; tables.write('report', overview={frame})"
-    for stage, files in (("", 0), ("audit", 0), ("report", 1)):
-        env = {**os.environ, "HFKIT_ROOT": str(tmp_path), "HFKIT_STAGE": stage, "PYTHONPATH": str(tables.ROOT)}
+    for room, files in (("", 0), ("audit", 0), ("report", 1)):
+        env = {**os.environ, "HFKIT_ROOT": str(tmp_path), "HFKIT_STAGE": room, "PYTHONPATH": str(tables.ROOT)}
         done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
         assert len(list(Path(tmp_path).glob("data/report/*.parquet"))) == files
         assert ("would write data/report/overview.parquet (1 rows)" in done.stdout) == (not files)

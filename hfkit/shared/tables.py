@@ -20,17 +20,7 @@ import pandas as pd
 
 from hfkit.shared import measures, rooms, schema
 from hfkit.shared.errors import BadValue, MissingFile, StageError
-
-
-def find_root(start: Path) -> Path:
-    """Which folder is the project? The nearest one at or above `start` that holds dvc.yaml and params.yaml."""
-    for folder in (start, *start.parents):
-        if (folder / "dvc.yaml").is_file() and (folder / "params.yaml").is_file():
-            return folder
-    return Path(__file__).resolve().parents[2]
-
-
-ROOT = find_root(Path(os.environ.get("HFKIT_ROOT") or Path.cwd()).resolve())
+from hfkit.shared.root import ROOT as ROOT
 
 
 def raw(path: str) -> Path:

@@ -1,0 +1,112 @@
+"""A papermill engine that executes a notebook in the process it is called from: no second process, no socket.
+
+The outputs are those that a kernel of its own gives (a test holds both against each other, byte for byte); warnings go
+straight to the terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from binascii import b2a_base64
+from typing import Any
+
+import nbformat
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from papermill.engines import Engine, NotebookExecutionManager, papermill_engines
+from traitlets.config import Config
+
+NAME = "hfkit"
+
+
+def _bundle(data: dict[str, Any]) -> dict[str, Any]:
+    return {k: b2a_base64(v, newline=False).decode() if isinstance(v, bytes) else v for k, v in data.items()}
+
+
+class _Display(DisplayPublisher):
+    """What `display` shows becomes an output of the running cell."""
+
+    def publish(self, data: dict[str, Any], metadata: dict[str, Any] | None = None, **_: Any) -> None:
+        self.shell.outputs.append(nbformat.v4.new_output("display_data", data=_bundle(data), metadata=metadata or {}))
+
+
+class _Result(DisplayHook):
+    """The value of a cell's last line becomes an output of the running cell."""
+
+    def write_output_prompt(self) -> None:
+        """Nothing: a notebook has no prompt."""
+
+    def write_format_data(self, format_dict: dict[str, Any], md_dict: dict[str, Any] | None = None) -> None:
+        self.shell.outputs.append(
+            nbformat.v4.new_output("execute_result", data=_bundle(format_dict), metadata=md_dict or {},
+                                   execution_count=self.shell.execution_count)
+        )  # fmt: skip
+
+
+class _Printed(io.TextIOBase):
+    """What is printed becomes an output of the running cell; prints that follow each other are one."""
+
+    def __init__(self, shell: _Shell) -> None:
+        self.shell = shell
+
+    def write(self, text: str) -> int:
+        outputs = self.shell.outputs
+        if text and outputs and outputs[-1].output_type == "stream":
+            outputs[-1]["text"] += text
+        elif text:
+            outputs.append(nbformat.v4.new_output("stream", name="stdout", text=text))
+        return len(text)
+
+
+class _Shell(InteractiveShell):
+    """An IPython shell that collects a cell's outputs."""
+
+    def __init__(self, **options: Any) -> None:
+        self.outputs: list[nbformat.NotebookNode] = []
+        super().__init__(**options)
+
+    def _showtraceback(self, etype: type[BaseException], evalue: BaseException, stb: list[str]) -> None:
+        self.outputs.append(
+            nbformat.v4.new_output("error", ename=etype.__name__, evalue=str(evalue), traceback=list(stb))
+        )
+
+
+def progress(step: str) -> None:
+    """Tell the door how far the stage has come: the id of the running cell, on the pipe that it opened."""
+    pipe = os.environ.get("HFKIT_PROGRESS")
+    if pipe:
+        os.write(int(pipe), f"{step}\n".encode())
+
+
+class InProcess(Engine):
+    """The engine: executes cell by cell until one fails."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: NotebookExecutionManager, kernel_name: str, **_: Any) -> None:
+        """Execute a notebook; a cell's error becomes its last output, and ends the run."""
+        config = Config({"HistoryManager": {"enabled": False}})
+        shell = _Shell.instance(config=config, display_pub_class=_Display, displayhook_class=_Result)
+        for index, cell in enumerate(nb_man.nb.cells):
+            nb_man.cell_start(cell, index)
+            progress(str(cell.get("id", index)))
+            if cell.cell_type == "code" and cell.source.strip():
+                cell.execution_count, shell.outputs = shell.execution_count, []
+                with contextlib.redirect_stdout(_Printed(shell)):
+                    done = shell.run_cell(cell.source, store_history=True)
+                cell.outputs = shell.outputs
+                if isinstance(done.error_in_exec, KeyboardInterrupt):
+                    raise done.error_in_exec
+                if not done.success:
+                    if not any(o.output_type == "error" for o in shell.outputs):  # a shell ignores an exit
+                        error = done.error_before_exec or done.error_in_exec
+                        shell._showtraceback(type(error), error, [repr(error)])
+                    nb_man.cell_exception(cell, index)
+                    nb_man.cell_complete(cell, index)
+                    break
+            nb_man.cell_complete(cell, index)
+
+
+papermill_engines.register(NAME, InProcess)
