@@ -7,6 +7,7 @@ import sys
 import click
 
 from hfkit.commands.decision import decision
+from hfkit.commands.doctor import doctor
 from hfkit.commands.publish import publish
 from hfkit.commands.sample import sample
 from hfkit.commands.workspace import workspace
@@ -18,7 +19,7 @@ def cli() -> None:
     """Weave human feedback into model improvement. The loop itself is `dvc repro`."""
 
 
-for verb in (decision, publish, sample, workspace):
+for verb in (decision, doctor, publish, sample, workspace):
     cli.add_command(verb)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -49,20 +50,26 @@ def watch(command: list[str], env: dict[str, str]) -> tuple[int, str]:
     """Run a command to its end: its exit code (below 0: the signal that ended it) and the last line it wrote to a pipe.
 
     The command finds the pipe's number in HFKIT_PROGRESS. An interruption by hand reaches it too, so it is waited for.
+    It is killed where whoever started this process is gone: it would go on writing behind the back of the next run.
     """
+    caller, said = os.getppid(), b""
     reading, writing = os.pipe()
     child = subprocess.Popen(command, env={**env, "HFKIT_PROGRESS": str(writing)}, pass_fds=[writing])
     os.close(writing)
     signal.signal(signal.SIGTERM, lambda *_: child.terminate())
-    while child.returncode is None:
+    while child.poll() is None:
         with contextlib.suppress(KeyboardInterrupt):
-            child.wait()
-    os.set_blocking(reading, False)
-    try:
-        lines = os.read(reading, 2**16).decode().split()
-    except BlockingIOError:  # a process that the stage left behind holds the pipe open
-        lines = []
+            if select.select([reading], [], [], 1.0)[0]:
+                news = os.read(reading, 2**16)
+                said = (said + news)[-1000:]
+                if not news:
+                    child.wait()
+        if os.getppid() != caller:
+            child.kill()
+    if select.select([reading], [], [], 0)[0]:
+        said += os.read(reading, 2**16)
     os.close(reading)
+    lines = said.decode().split()
     return child.returncode, lines[-1] if lines else ""
 
 

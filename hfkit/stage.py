@@ -7,6 +7,7 @@ leaves build/failed/<room>.html, prints one error, and exits with 1; the page of
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -47,7 +49,7 @@ def execute(notebook: nbformat.NotebookNode, values: dict[str, object], room: st
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
     step = f"stage {rooms.NAMES.index(room) + 1} of {len(rooms.NAMES)}: {room}"
-    with tempfile.TemporaryDirectory(dir=tables.ROOT / "build") as folder:
+    with writes("build"), tempfile.TemporaryDirectory(dir=tables.ROOT / "build") as folder:
         out = Path(folder) / "executed.ipynb"
         try:
             return papermill.execute_notebook(
@@ -64,6 +66,18 @@ def execute(notebook: nbformat.NotebookNode, values: dict[str, object], room: st
                 where=f"notebooks/{room}.ipynb",
                 todo="run it again (a kernel that died mostly took too much memory: free some first)",
             ) from e  # fmt: skip
+
+
+@contextlib.contextmanager
+def writes(folder: str) -> Iterator[None]:
+    """What is written to a folder in here finds space and may be written, or else ends with a sentence."""
+    try:
+        yield
+    except OSError as e:
+        raise StageError(
+            expected=f"to write to {folder}", found=e.strerror or str(e), where=str(tables.ROOT / folder),
+            todo="free disk space or correct the permissions, then run again",
+        ) from e  # fmt: skip
 
 
 def failure(notebook: nbformat.NotebookNode, room: str) -> str:
@@ -151,6 +165,14 @@ def fail(room: str, notebook: nbformat.NotebookNode, message: str, before: dict[
 
     `before` is what lay there when the run began. Raises SystemExit with the message to print.
     """
+    lines = [message]
+    with contextlib.suppress(StageError):  # no space, or not allowed to write: the message is all that is left
+        lines += _leave_pages(room, notebook, message, before)
+    raise SystemExit("\n".join(lines))
+
+
+def _leave_pages(room: str, notebook: nbformat.NotebookNode, message: str, before: dict[str, bytes]) -> list[str]:
+    """The pages of a failed run; what to say of them."""
     from hfkit import page
     from hfkit.shared.show import visible
 
@@ -166,7 +188,7 @@ def fail(room: str, notebook: nbformat.NotebookNode, message: str, before: dict[
     except StageError:  # the notebook shows what no page may hold
         html = page.render(nbformat.v4.new_notebook(), room, error=message, note=note)
     _put(f"build/failed/{room}.html", html.encode())
-    raise SystemExit("\n".join([message, f"  page: build/failed/{room}.html", *([f"  note: {note}"] if note else [])]))
+    return [f"  page: build/failed/{room}.html", *([f"  note: {note}"] if note else [])]
 
 
 def _put(name: str, content: bytes) -> None:
@@ -182,10 +204,11 @@ def run_stage(room: str) -> None:
         raise StageError(
             expected=f"a room: {', '.join(rooms.NAMES)}", found=room, where="hfkit.run", todo="name one of them",
         )  # fmt: skip
-    build = tables.ROOT / "build"
-    (build / "failed" / f"{room}.html").unlink(missing_ok=True)
-    build.mkdir(exist_ok=True)
-    build.chmod(0o700)  # DVC keeps its state database, a pickle, below this folder
+    with writes("build"):
+        build = tables.ROOT / "build"
+        (build / "failed" / f"{room}.html").unlink(missing_ok=True)
+        build.mkdir(exist_ok=True)
+        build.chmod(0o700)  # DVC keeps its state database, a pickle, below this folder
     before = standing((*FRONT, *shown(room)))
     notebook = nbformat.read(source, as_version=4)
     html = ""

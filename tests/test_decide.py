@@ -192,6 +192,7 @@ def test_a_signoff_holds_for_exactly_the_evidence_it_signed():
     for changed in changes:
         assert signed(sign(digest), digest=changed)["status"].tolist() == ["outdated"]
     assert digest == decide.evidence_digest(rows.iloc[::-1], [rule()], "m")
+    assert digest == decide.evidence_digest(rows.assign(value=rows["value"] * (1 + 1e-12)), [rule()], "m")
 
 
 @pytest.mark.parametrize(

@@ -32,9 +32,13 @@ class SignOff(BaseModel):
 def evidence_digest(evidence: pd.DataFrame, rules: Sequence[Rule], models: str) -> str:
     """What does a sign-off sign? SHA-256 over every evidence row, the rules and the model files.
 
-    A changed number, rule or model byte gives another digest, so an old sign-off is void. Row order is immaterial.
+    A changed number (as shown: 6 digits), rule or model byte gives another digest, so an old sign-off is void. Row
+    order is immaterial.
     """
-    lines = sorted("|".join(map(str, row)) for row in evidence.itertuples(index=False))
+    lines = sorted(
+        "|".join(f"{v:.6g}" if isinstance(v, float) else str(v) for v in row)
+        for row in evidence.itertuples(index=False)
+    )
     text = "\n".join([models, *[rule.model_dump_json() for rule in rules], *lines])
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -216,11 +215,9 @@ def _plain(value: Any) -> Any:
 
 def atomic(target: Path, writer: Callable[[Path], object]) -> None:
     """Write a file so that it is old or new, never partial: a temporary file beside it, then a rename."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    os.close(handle)
-    temporary = Path(name)
+    temporary = target.parent / f".{target.name}.{os.getpid()}"
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         writer(temporary)
         temporary.chmod(0o644)
         with temporary.open("rb") as f:

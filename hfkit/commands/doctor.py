@@ -1,0 +1,112 @@
+"""`hfkit doctor`: what an interrupted run, a full disk or missing rights leave behind, and its cure."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import yaml
+
+from hfkit.shared.root import ROOT
+
+FREE = 500 * 2**20  # bytes that a run of the loop needs at least
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong, and what cures it: a function, or nothing where only a person can."""
+
+    what: str
+    cure: Callable[[], None] | None = None
+
+
+def lock_file(root: Path) -> Iterator[Finding]:
+    """dvc.lock is written in place: a kill at that moment leaves it empty or cut, and DVC refuses every command."""
+    file = root / "dvc.lock"
+    if not file.is_file():
+        return
+    try:
+        content = yaml.safe_load(file.read_text("utf-8"))
+        stages = content["stages"].values()
+        whole = content["schema"] and all({"path", "md5"} <= set(e) for s in stages for e in (*s["deps"], *s["outs"]))
+    except (UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, AttributeError):
+        whole = False
+    if not whole:
+        yield Finding("dvc.lock is empty or cut; without it DVC takes results from its run cache", file.unlink)
+
+
+def running(info: dict[str, object]) -> bool:
+    """Does the process that a lock names still run, and is it DVC?"""
+    try:
+        return b"dvc" in Path(f"/proc/{info['pid']}/cmdline").read_bytes()
+    except OSError:
+        try:
+            os.kill(int(str(info["pid"])), 0)
+        except (ProcessLookupError, ValueError):
+            return False
+        except PermissionError:
+            pass
+        return not Path("/proc/self").exists()  # elsewhere than on Linux any process with that number counts
+
+
+def held(root: Path) -> Iterator[Finding]:
+    """rwlock is written in place as well, and names processes; after a restart another may have their number."""
+    file = root / ".dvc" / "tmp" / "rwlock"
+    if not file.is_file():
+        return
+    try:
+        content = json.loads(file.read_text("utf-8"))
+        infos = [i for entry in content.get("read", {}).values() for i in entry] + [*content.get("write", {}).values()]
+        alive = [running(i) for i in infos]
+    except (UnicodeDecodeError, ValueError, TypeError, AttributeError, KeyError):
+        yield Finding(".dvc/tmp/rwlock is empty or cut", file.unlink)
+        return
+    if any(alive):
+        yield Finding("another dvc command runs in this folder: wait for it, or end it")
+    elif infos:
+        yield Finding(".dvc/tmp/rwlock names processes that are gone", file.unlink)
+
+
+def leftovers(root: Path) -> Iterator[Finding]:
+    """What a killed run was writing."""
+    temporary = [*(root / "build").glob("tmp*"), *root.glob("data/*/.*.parquet.*"), *root.glob("reports/.*.html.*")]
+    for path in temporary:
+        cure = (lambda p=path: shutil.rmtree(p)) if path.is_dir() else path.unlink
+        yield Finding(f"{path.relative_to(root).as_posix()} is left over from a killed run", cure)
+
+
+def disk(root: Path) -> Iterator[Finding]:
+    """A full disk or a folder that may not be written: no cure but a person's."""
+    free = shutil.disk_usage(root).free
+    if free < FREE:
+        yield Finding(f"{free // 2**20} MB are free on this disk, {FREE // 2**20} MB are needed: free some")
+    for name in (".", "build", "data", "reports", "metrics", "plots", ".dvc"):
+        if (root / name).exists() and not os.access(root / name, os.W_OK):
+            yield Finding(f"{name} may not be written: correct its permissions")
+
+
+def findings(root: Path) -> list[Finding]:
+    """All that is wrong in a project; where another DVC runs, only that."""
+    busy = [f for f in held(root) if f.cure is None]
+    return busy or [f for check in (lock_file, held, leftovers, disk) for f in check(root)]
+
+
+@click.command()
+@click.option("--fix", is_flag=True, help="Mend what can be mended.")
+def doctor(fix: bool) -> None:
+    """Find what an interrupted run left behind; with --fix, mend it. Exits with 1 while something is wrong."""
+    left = 0
+    for finding in findings(ROOT):
+        mended = bool(fix and finding.cure)
+        if mended and finding.cure:
+            finding.cure()
+        left += not mended
+        click.echo(f"doctor: {finding.what}" + (" (mended)" if mended else "" if finding.cure is None else
+                                                " (`hfkit doctor --fix` mends it)"))  # fmt: skip
+    if left:
+        raise SystemExit(1)
