@@ -11,14 +11,16 @@ help: ## list the targets
 
 repro: env-runtime ## environment, then the whole loop on data/raw, then the decision
 	@mkdir -p -m 700 build
+	@hfkit doctor --fix
 	@dvc repro
 	@hfkit decision
 
 test: env-test ## lint, types, the loop, all tests, and the notebooks' check cells
 	@$(MAKE) --no-print-directory lint
 	@mkdir -p -m 700 build
+	@hfkit doctor --fix
 	@dvc repro
-	@python -m pytest -n auto --dist loadfile
+	@python -m pytest -n auto --dist loadfile --durations=10
 	@python -m pytest --nbval notebooks -o addopts= -o filterwarnings=default -p no:cacheprovider -q
 
 lint: env-test

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 
 import nbformat
 import pandas as pd
@@ -26,14 +27,23 @@ def test_a_second_repro_does_nothing(loop):
     assert "up to date" in out
 
 
-def test_a_forced_repro_gives_the_same_bytes(loop):
+def test_a_forced_repro_gives_the_same_bytes_whatever_the_caller_asks_of_the_processor(loop):
     before = (loop.root / "dvc.lock").read_bytes()
-    out = loop("dvc", "repro", "-f")
+    forced = ["OPENBLAS_CORETYPE=Haswell", "NPY_DISABLE_CPU_FEATURES=AVX512_SPR", "OPENBLAS_NUM_THREADS=2"]
+    out = loop("env", *forced, "dvc", "repro", "-f")
     assert sorted(ran(out)) == sorted(ROOMS)
     assert (loop.root / "dvc.lock").read_bytes() == before
     for room in ROOMS:
         assert f"build/{room}.ipynb" in before.decode()
         assert f"reports/{room}.html" in before.decode()
+
+
+@pytest.mark.parametrize("room", ["monitor", "report"])
+def test_a_kernel_of_its_own_gives_the_same_bytes(loop, room):
+    names = [f"build/{room}.ipynb", f"reports/{room}.html", f"metrics/{room}.json"]
+    before = [(loop.root / name).read_bytes() for name in names]
+    loop("env", "HFKIT_ENGINE=kernel", sys.executable, "-m", "hfkit.run", room)
+    assert [(loop.root / name).read_bytes() for name in names] == before
 
 
 @pytest.mark.parametrize(
