@@ -20,7 +20,8 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from hfkit import run, stage
+from hfkit import run
+from hfkit.run import stage
 from hfkit.shared import params, rooms
 
 ROOT = Path(__file__).resolve().parents[1]

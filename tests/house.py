@@ -19,7 +19,7 @@ ALLOWED = {  # floor -> what a module there may import from hfkit
     "shared": {"shared"},
     "formats": {"formats", "shared"},
     "page": {"shared"},
-    "run": {"page", "shared"},
+    "run": {"run", "page", "shared"},
     "commands": {"commands", "formats", "room", "run", "page", "shared"},
     "cli": {"commands", "shared"},
 }
@@ -186,8 +186,7 @@ def deps(root: Path) -> list[str]:
         have = set(stage.get("deps", []))
         need = {
             f"notebooks/{room}.ipynb",
-            "hfkit/run.py",
-            "hfkit/stage.py",
+            "hfkit/run",
             "requirements.txt",
             *_closure(root, room),
             *_reads(root, room),
@@ -207,7 +206,7 @@ def _covered(path: str, have: set[str]) -> bool:
 def _closure(root: Path, room: str) -> set[str]:
     """Files of hfkit reached by imports from the door and from the notebook's code."""
     code = "\n".join(c.source for c in _notebook(root, room).cells if c.cell_type == "code")
-    todo = {"run", "stage"} | _code_imports(code)
+    todo = {"run"} | _code_imports(code)
     seen: set[str] = set()
     files: set[str] = set()
     while todo:

@@ -86,8 +86,7 @@ def test_a_room_is_added(project):
     nbformat.write(nb, root / "notebooks" / "pulse.ipynb")
     replace(root, "params.yaml", (r"^decide:", "pulse:\n  low: 1\n\ndecide:"))
     stages = yaml.safe_load((root / "dvc.yaml").read_text("utf-8"))
-    door = ["hfkit/engine.py", "hfkit/run.py", "hfkit/stage.py", "hfkit/page.py", "hfkit/page_template"]
-    shared = [*door, "hfkit/shared", "requirements.txt"]
+    shared = ["hfkit/run", "hfkit/page.py", "hfkit/page_template", "hfkit/shared", "requirements.txt"]
     stages["stages"]["pulse"] = {
         "cmd": "python -m hfkit.run pulse", "params": ["pulse"],
         "deps": ["notebooks/pulse.ipynb", "hfkit/pulse.py", *shared, "data/clean"],

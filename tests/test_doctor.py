@@ -36,7 +36,7 @@ def accepted(text):
 
 def test_a_lock_file_that_dvc_refuses_is_removed_wherever_it_was_cut(tmp_path):
     refused = 0
-    for cut in [0, 1, *random.Random(1).sample(range(len(LOCK)), 150), len(LOCK)]:
+    for cut in [0, 1, *random.Random(1).sample(range(len(LOCK)), 60), len(LOCK)]:
         (tmp_path / "dvc.lock").write_text(LOCK[:cut], "utf-8")
         found = list(doctor.lock_file(tmp_path))
         assert found or accepted(LOCK[:cut]), cut
@@ -44,7 +44,7 @@ def test_a_lock_file_that_dvc_refuses_is_removed_wherever_it_was_cut(tmp_path):
         for finding in found:
             finding.cure()
         assert (tmp_path / "dvc.lock").exists() != bool(found)
-    assert 50 < refused < 153  # a whole one stays
+    assert 20 < refused < 63  # a whole one stays
 
 
 @pytest.mark.parametrize(
@@ -72,8 +72,8 @@ def test_locks_of_dead_processes_go_and_those_of_a_running_dvc_stay(tmp_path):
             [[{"pid": runs.pid, "cmd": "dvc"}, GONE], "runs"],
         ):
             file.write_text(json.dumps({"write": {"/a": holders[0]}, "read": {"/b": holders}}), "utf-8")
-            found = [f for f in doctor.findings(tmp_path) if "dvc.lock" not in f.what]
-            assert [what in f.what for f in found] == [True]
+            found = [f for f in doctor.findings(tmp_path) if "dvc.lock" not in f.problem]
+            assert [what in f.problem for f in found] == [True]
             assert (found[0].cure is None) == (what == "runs")
         assert len(doctor.findings(tmp_path)) == 1  # nothing is touched while another dvc may write it
         runs.kill()
@@ -83,11 +83,11 @@ def test_locks_of_dead_processes_go_and_those_of_a_running_dvc_stay(tmp_path):
 
 def test_what_only_a_person_can_mend_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(doctor, "FREE", 2**60)
-    assert "MB are needed: free some" in doctor.findings(tmp_path)[0].what
+    assert "MB are needed: free some" in doctor.findings(tmp_path)[0].problem
     monkeypatch.setattr(doctor, "FREE", 0)
     monkeypatch.setattr(os, "access", lambda path, mode: path.name != "build")
     (tmp_path / "build" / "tmpx").mkdir(parents=True)
-    said = [f.what for f in doctor.findings(tmp_path)]
+    said = [f.problem for f in doctor.findings(tmp_path)]
     assert said == ["build/tmpx is left over from a killed run", "build may not be written: correct its permissions"]
 
 
@@ -126,7 +126,7 @@ def kills(loop: Loop, unaimed: int, aimed: int) -> int:
         broken += "(mended)" in loop("hfkit", "doctor", "--fix")
         loop("dvc", "repro", "-q")
         assert (loop.root / "dvc.lock").read_bytes() == golden[rows], number
-        assert loop("hfkit", "doctor") == ""
+        assert doctor.findings(loop.root) == []
     return broken
 
 

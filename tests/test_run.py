@@ -15,7 +15,8 @@ import pytest
 import yaml
 from nbclient.exceptions import DeadKernelError
 
-from hfkit import run, stage
+from hfkit import run
+from hfkit.run import stage
 from hfkit.shared import measures, params, schema, tables
 from hfkit.shared.errors import BadValue, MissingColumn
 

@@ -21,7 +21,7 @@ FREE = 500 * 2**20  # bytes that a run of the loop needs at least
 class Finding:
     """What is wrong, and what cures it: a function, or nothing where only a person can."""
 
-    what: str
+    problem: str
     cure: Callable[[], None] | None = None
 
 
@@ -106,7 +106,7 @@ def doctor(fix: bool) -> None:
         if mended and finding.cure:
             finding.cure()
         left += not mended
-        click.echo(f"doctor: {finding.what}" + (" (mended)" if mended else "" if finding.cure is None else
+        click.echo(f"doctor: {finding.problem}" + (" (mended)" if mended else "" if finding.cure is None else
                                                 " (`hfkit doctor --fix` mends it)"))  # fmt: skip
     if left:
         raise SystemExit(1)

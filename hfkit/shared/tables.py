@@ -2,7 +2,7 @@
 
 `read("clean", "items")` gives the table another room wrote. `write("audit", raters=..., evidence=..., answer=...)` puts
 a room's results where the next room finds them, but only when the room runs as a stage (under the door,
-`hfkit/run.py`); in a notebook run by hand it shows what it would have written and changes nothing.
+`hfkit/run`); in a notebook run by hand it shows what it would have written and changes nothing.
 """
 
 from __future__ import annotations

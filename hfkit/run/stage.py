@@ -1,4 +1,4 @@
-"""A room as a stage, in the process that the door (hfkit/run.py) starts for it.
+"""A room as a stage, in the process that the door (hfkit/run/__init__.py) starts for it.
 
 It checks the room's section of params.yaml against the notebook's parameters cell, executes the notebook with papermill
 in a process with a fixed environment, and writes build/<room>.ipynb and reports/<room>.html. A notebook that fails
@@ -23,8 +23,7 @@ from typing import NoReturn
 import nbformat
 import yaml
 
-from hfkit import engine
-from hfkit.run import END
+from hfkit.run import END, engine
 from hfkit.shared import params, rooms, tables
 from hfkit.shared.errors import HfkitError, ParamError, StageError
 

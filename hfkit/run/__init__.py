@@ -1,6 +1,6 @@
 """The one door: `python -m hfkit.run <room>` runs a room as a stage.
 
-It starts one process in a fixed environment, in which hfkit/stage.py executes the notebook and makes the page, and
+It starts one process in a fixed environment, in which hfkit/run/stage.py executes the notebook and makes the page, and
 watches it: where that process dies without a word, the door writes the page of the failure. Nothing heavy is imported
 here unless that happens.
 """
@@ -31,7 +31,7 @@ PROCESSOR = {  # the last digits of a sum depend on these: what every x86-64 mac
     "ARROW_USER_SIMD_LEVEL": "NONE",
 }
 
-END = "end"  # what a stage writes to its pipe last, whether it succeeded or said why not; before that, the running cell
+END = "end"  # what a stage writes to its pipe last, however it ended; before that, the id of the running cell
 
 
 def environment(room: str, root: Path) -> dict[str, str]:
@@ -52,7 +52,7 @@ def watch(command: list[str], env: dict[str, str]) -> tuple[int, str]:
     The command finds the pipe's number in HFKIT_PROGRESS. An interruption by hand reaches it too, so it is waited for.
     It is killed where whoever started this process is gone: it would go on writing behind the back of the next run.
     """
-    caller, said = os.getppid(), b""
+    caller, received = os.getppid(), b""
     reading, writing = os.pipe()
     child = subprocess.Popen(command, env={**env, "HFKIT_PROGRESS": str(writing)}, pass_fds=[writing])
     os.close(writing)
@@ -61,30 +61,26 @@ def watch(command: list[str], env: dict[str, str]) -> tuple[int, str]:
         with contextlib.suppress(KeyboardInterrupt):
             if select.select([reading], [], [], 1.0)[0]:
                 news = os.read(reading, 2**16)
-                said = (said + news)[-1000:]
+                received = (received + news)[-1000:]
                 if not news:
                     child.wait()
         if os.getppid() != caller:
             child.kill()
     if select.select([reading], [], [], 0)[0]:
-        said += os.read(reading, 2**16)
+        received += os.read(reading, 2**16)
     os.close(reading)
-    lines = said.decode().split()
+    lines = received.decode().split()
     return child.returncode, lines[-1] if lines else ""
 
 
 def main(argv: list[str]) -> int:
     """Command line of the door: one argument, the room. Exit code: the stage's, or 128 plus the signal's number."""
     env = environment(argv[0] if len(argv) == 1 else "", ROOT)
-    code, last = watch([sys.executable, "-m", "hfkit.stage", *argv], env)
+    code, last = watch([sys.executable, "-m", "hfkit.run.stage", *argv], env)
     if last == END:
         return code
-    from hfkit import stage
+    from hfkit.run import stage
 
     how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"left with exit code {code} before its end"
     print(stage.died(argv[0], how, cell=last), file=sys.stderr)
     return 128 - code if code < 0 else code or 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -30,6 +30,7 @@ class _Display(DisplayPublisher):
     """What `display` shows becomes an output of the running cell."""
 
     def publish(self, data: dict[str, Any], metadata: dict[str, Any] | None = None, **_: Any) -> None:
+        """One thing shown: its representations by MIME type."""
         self.shell.outputs.append(nbformat.v4.new_output("display_data", data=_bundle(data), metadata=metadata or {}))
 
 
@@ -40,6 +41,7 @@ class _Result(DisplayHook):
         """Nothing: a notebook has no prompt."""
 
     def write_format_data(self, format_dict: dict[str, Any], md_dict: dict[str, Any] | None = None) -> None:
+        """One value: its representations by MIME type."""
         self.shell.outputs.append(
             nbformat.v4.new_output("execute_result", data=_bundle(format_dict), metadata=md_dict or {},
                                    execution_count=self.shell.execution_count)
@@ -53,6 +55,7 @@ class _Printed(io.TextIOBase):
         self.shell = shell
 
     def write(self, text: str) -> int:
+        """Some printed text."""
         outputs = self.shell.outputs
         if text and outputs and outputs[-1].output_type == "stream":
             outputs[-1]["text"] += text
