@@ -27,7 +27,7 @@ lint: env-test
 	@ruff check . && ruff format --check . && mypy
 
 lab: env-lab ## add JupyterLab and open it on notebooks/
-	@jupyter lab --notebook-dir=notebooks
+	@jupyter lab --notebook-dir=notebooks --config=tools/jupyter_server_config.py
 
 example: env-runtime ## run the loop on an example: make example NAME=popquorn DATA=<folder with its files>
 	@test -n "$(NAME)" -a -n "$(DATA)" || { echo "usage: make example NAME=popquorn DATA=<folder>; see examples/"; exit 2; }

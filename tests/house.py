@@ -255,6 +255,10 @@ def notebooks(root: Path) -> list[str]:
     for file in sorted((root / "notebooks").glob("*.ipynb")):
         nb = nbformat.read(file, as_version=4)
         code = [c for c in nb.cells if c.cell_type == "code"]
+        start = f'params.by_hand("{file.stem}", globals())'
+        at = next((i for i, c in enumerate(code) if "parameters" in c.metadata.get("tags", [])), 0)
+        if start not in code[at + 1].source.splitlines():
+            breaches.append(f"{file.name}: the cell below the parameters does not call {start}")
         if not 10 <= len(nb.cells) <= 16:
             breaches.append(f"{file.name}: {len(nb.cells)} cells")
         if code and statistics.median(len(c.source.splitlines()) for c in code) > 4:

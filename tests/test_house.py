@@ -142,6 +142,12 @@ def test_a_notebook_cell_that_does_more_than_call_is_caught(copy, source, what):
     assert any(what in b for b in house.notebooks(copy))
 
 
+def test_a_notebook_that_by_hand_judges_by_its_own_defaults_is_caught(copy):
+    file = copy / "notebooks" / "report.ipynb"
+    file.write_text(file.read_text("utf-8").replace("params.by_hand", "params.section"), "utf-8")
+    assert any("does not call params.by_hand" in b for b in house.notebooks(copy))
+
+
 def test_a_parameter_mismatch_is_caught(copy):
     content = yaml.safe_load((copy / "params.yaml").read_text("utf-8"))
     content["report"]["colour"] = "red"

@@ -6,11 +6,13 @@ import json
 import re
 import shutil
 import sys
+from types import SimpleNamespace
 
 import nbformat
 import pandas as pd
 import pytest
 from conftest import ROOT, Loop
+from nbclient import NotebookClient
 
 from hfkit.shared.rooms import NAMES as ROOMS
 
@@ -60,6 +62,38 @@ def test_one_parameter_reruns_only_what_depends_on_it(loop, room, change, rerun)
     assert f"{room}.{next(iter(change))}" in loop("dvc", "params", "diff")
     loop("git", "checkout", "-q", "--", ".")
     assert ran(loop("dvc", "repro")) == []  # the earlier result is taken from the run cache
+
+
+def test_a_notebook_by_hand_shows_what_its_stage_shows_and_may_be_saved(loop):
+    """With a value of params.yaml that the notebook does not have; saved as `make lab` has JupyterLab save it."""
+    loop.params("report", show_rows=7)
+    loop("dvc", "repro", "-q")
+    file = loop.root / "notebooks" / "report.ipynb"
+    notebook = nbformat.read(file, as_version=4)
+    options = {"kernel_name": "python3", "extra_arguments": ["--IPKernelApp.log_level=50"]}
+    NotebookClient(notebook, resources={"metadata": {"path": str(file.parent)}}, **options).execute()
+    printed = "".join(o.text for c in notebook.cells for o in c.get("outputs", []) if o.output_type == "stream")
+    assert "show_rows = 7, not 15 as in the cell above" in printed
+    assert "nothing written: run `dvc repro report`" in printed
+    stage = nbformat.read(loop.root / "build" / "report.ipynb", as_version=4)
+    by_hand, by_stage = (
+        {c["id"]: [o.data for o in c.outputs if "data" in o] for c in nb.cells if c.cell_type == "code"}
+        for nb in (notebook, stage)
+    )
+    by_stage.pop("injected-parameters")
+    assert by_hand == by_stage
+    assert sum(map(len, by_hand.values())) > 3
+    config = {"c": SimpleNamespace(FileContentsManager=SimpleNamespace())}
+    file_of_hook = ROOT / "tools" / "jupyter_server_config.py"
+    exec(file_of_hook.read_text("utf-8"), {"__file__": str(file_of_hook), **config})
+    model = {"type": "notebook", "content": json.loads(nbformat.writes(notebook))}
+    config["c"].FileContentsManager.pre_save_hook(model=model, path="report.ipynb", contents_manager=None)
+    before = file.read_bytes()
+    nbformat.write(nbformat.from_dict(model["content"]), file)
+    assert file.read_bytes() == before
+    assert "up to date" in loop("dvc", "status", "report")
+    loop("git", "checkout", "-q", "--", ".")
+    loop("dvc", "repro", "-q")
 
 
 SHOWN = ("reports", "metrics", "plots")

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from hfkit.shared import params
+from hfkit.shared import params, tables
 from hfkit.shared.errors import ParamError
 
 CELL = """n: int = 3  # people, count, [1, inf]
@@ -104,3 +104,21 @@ def test_yaml_tags_do_not_reach_a_notebook(tmp_path):
     with pytest.raises(ParamError):
         params.load(file)
     assert yaml.safe_load("007") == 7  # why ids are written as quoted strings
+
+
+def test_by_hand_the_values_of_params_yaml_count_and_each_that_differs_is_named(scratch, monkeypatch, capsys):
+    monkeypatch.setattr(tables, "ROOT", scratch.root)
+    scratch.params("monitor", freq_days=14, max_error_rate=0.5)
+    names = {"freq_days": 7, "max_error_rate": 0.5, "seed": 8, "other": 1}
+    monkeypatch.setenv("HFKIT_STAGE", "monitor")
+    params.by_hand("monitor", names)
+    assert (names["freq_days"], capsys.readouterr().out) == (7, "")
+    monkeypatch.delenv("HFKIT_STAGE")
+    params.by_hand("monitor", names)
+    printed = capsys.readouterr().out
+    assert "  freq_days = 14, not 7 as in the cell above" in printed
+    assert "max_error_rate" not in printed
+    assert (names["freq_days"], names["other"], names["reference_weeks"]) == (14, 1, 4)
+    scratch.params("monitor", sede=1)
+    with pytest.raises(ParamError, match="unknown parameter sede"):
+        params.by_hand("monitor", names)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ast
 import difflib
+import json
 import math
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,6 +106,24 @@ def signature(source: str, where: str = "parameters cell") -> list[Parameter]:
         default = ast.literal_eval(node.value) if node.value is not None else None
         cell.append(Parameter(ast.unparse(node.target), ast.unparse(node.annotation), default, comment, low, high))
     return cell
+
+
+def by_hand(room: str, names: dict[str, Any]) -> None:
+    """A notebook run by hand starts from params.yaml, as the stage does: sets its values in `names` (globals()).
+
+    Names each value that differs from the one in the cell above. As a stage: nothing, the door has set them.
+    """
+    if os.environ.get("HFKIT_STAGE") == room:
+        return
+    file = tables.ROOT / "notebooks" / f"{room}.ipynb"
+    cells = json.loads(file.read_text("utf-8"))["cells"]
+    declared = signature(next("".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", [])))
+    values = check(section(room), declared, room=room)
+    other = [name for name, value in values.items() if names.get(name) != value]
+    print("by hand: values as in params.yaml; to try another one, set it in a cell below")  # noqa: T201
+    for name in other:
+        print(f"  {name} = {values[name]!r}, not {names.get(name)!r} as in the cell above")  # noqa: T201
+    names.update(values)
 
 
 def check(values: dict[str, Any], declared: list[Parameter], *, room: str) -> dict[str, Any]:
