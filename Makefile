@@ -4,6 +4,9 @@ PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
+# Containers run with a user id that has no name and no home
+export HOME ?= $(CURDIR)/build
+export USER ?= user
 
 .PHONY: help repro test lint lab example sample lock bench campaign
 help: ## list the targets

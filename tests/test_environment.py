@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import importlib.util
+import subprocess
 import sys
 import venv
 
@@ -26,11 +27,27 @@ def test_an_old_python_is_met_with_a_sentence(environment, monkeypatch):
         environment.check()
 
 
-def test_a_full_disk_is_met_with_a_sentence(environment, monkeypatch):
+def test_a_full_disk_is_met_with_a_sentence_where_something_is_to_be_installed(environment, monkeypatch, tmp_path):
     usage = collections.namedtuple("usage", "total used free")
-    monkeypatch.setattr(environment.shutil, "disk_usage", lambda _: usage(10**12, 10**12, 10**8))
+    installed = []
+    monkeypatch.setattr(environment, "VENV", str(tmp_path))
+    monkeypatch.setattr(environment, "PYTHON", sys.executable)
+    monkeypatch.setattr(environment, "install", lambda *arguments: installed.append(arguments))
+    for free, count in ((10**10, 2), (10**8, 2)):  # the second time nothing is missing
+        monkeypatch.setattr(environment.shutil, "disk_usage", lambda _, free=free: usage(10**12, 10**12, free))
+        environment.main("requirements.txt")
+        assert len(installed) == count
     with pytest.raises(SystemExit, match=r"expected 3 GB free .* found 0.1 GB"):
-        environment.check()
+        environment.main("requirements-test.txt")
+
+
+@pytest.mark.parametrize("place", ["here", "there"])
+def test_an_environment_that_was_made_elsewhere_is_made_again(environment, monkeypatch, tmp_path, place):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / place / ".venv")], check=True)
+    monkeypatch.setattr(environment, "VENV", str(tmp_path / "here" / ".venv"))
+    if place == "there":
+        (tmp_path / "there").rename(tmp_path / "here")
+    assert environment.moved() == (place == "there")
 
 
 def test_an_index_out_of_reach_is_met_with_a_sentence(environment, monkeypatch, tmp_path, capsys):

@@ -23,19 +23,33 @@ def stop(sentence):
 
 
 def check():
-    """Python new enough, disk with room."""
+    """Python new enough."""
     if sys.version_info < NEEDED:
         found = "%d.%d" % sys.version_info[:2]
         stop(
             "expected Python %d.%d or newer, found %s (%s). Install one and run `make PYTHON=/path/to/python3 ...`."
             % (*NEEDED, found, sys.executable)
         )
+
+
+def check_disk():
+    """Room for what is to be installed."""
     free = shutil.disk_usage(ROOT).free
     if free < FREE:
         stop(
             "expected %.0f GB free on the disk of this folder, found %.1f GB. Free some space and run again."
             % (FREE / 1024**3, free / 1024**3)
         )
+
+
+def moved():
+    """Was the environment made in another folder? Its commands then start a Python that is not there."""
+    try:
+        with open(os.path.join(VENV, "pyvenv.cfg"), encoding="utf-8") as f:
+            made = [line.partition(" -m venv ")[2].strip() for line in f if line.startswith("command = ")]
+    except OSError:
+        return False
+    return bool(made) and not made[0].endswith(VENV)
 
 
 def install(*arguments):
@@ -61,15 +75,19 @@ def main(lock):
     check()
     with open(os.path.join(ROOT, lock), "rb") as f, open(os.path.join(ROOT, "pyproject.toml"), "rb") as g:
         wanted = hashlib.sha256(f.read() + g.read()).hexdigest()
+    if moved():
+        shutil.rmtree(VENV)
     stamp = os.path.join(VENV, "installed-" + lock + ".sha256")
     if os.path.exists(stamp):
         with open(stamp) as f:
             if f.read() == wanted:
                 print("environment: up to date with " + lock)
                 return
+    check_disk()
     print("environment: installing %s into .venv (a few minutes the first time)" % lock, flush=True)
     if not os.path.exists(PYTHON):
-        subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
+        base = getattr(sys, "_base_executable", sys.executable)  # not the one of the environment that was just removed
+        subprocess.run([base, "-m", "venv", VENV], check=True)
     install("--require-hashes", "-r", lock)
     install("--no-deps", "--no-build-isolation", "--editable", ".")
     with open(stamp, "w") as f:

@@ -40,7 +40,7 @@ def environment(room: str, root: Path) -> dict[str, str]:
     >>> sorted(set(environment("audit", Path("."))) & {"HFKIT_STAGE", "HFKIT_ROOT", "PYTHONHASHSEED"})
     ['HFKIT_ROOT', 'HFKIT_STAGE', 'PYTHONHASHSEED']
     """
-    kept = {k: os.environ[k] for k in KEPT if k in os.environ}
+    kept = {"HOME": str(root / "build")} | {k: os.environ[k] for k in KEPT if k in os.environ}
     private = {"IPYTHONDIR": str(root / "build" / "ipython"), "MPLCONFIGDIR": str(root / "build" / "matplotlib")}
     own = {"HFKIT_STAGE": room, "HFKIT_ROOT": str(root), "PYTHONPATH": str(root)}
     return {**kept, **FIXED, **PROCESSOR, **private, **own}
