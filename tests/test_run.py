@@ -133,6 +133,14 @@ def test_a_process_that_dies_leaves_a_message_a_page_and_an_exit_code(scratch, c
                           check=False).returncode == exit_code  # fmt: skip
 
 
+def test_a_folder_that_may_not_be_written_is_a_sentence(scratch):
+    (scratch.root / "build").write_text("a file where a folder is needed", "utf-8")
+    out = scratch(sys.executable, "-m", "hfkit.run", "clean", ok=False)
+    assert out.startswith("StageError: expected to write to build, found ")
+    assert "free disk space or correct the permissions" in out
+    assert "Traceback" not in out
+
+
 def test_the_door_goes_when_it_is_killed_and_so_does_the_stage(scratch):
     """Killed without a chance to say so (as by DVC's end): nothing goes on writing behind its back."""
     broken(

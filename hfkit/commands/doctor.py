@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-import yaml
+from dvc.rwlock import SCHEMA
+from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
+from voluptuous import Invalid
 
 from hfkit.shared.root import ROOT
 
@@ -31,12 +34,8 @@ def lock_file(root: Path) -> Iterator[Finding]:
     if not file.is_file():
         return
     try:
-        content = yaml.safe_load(file.read_text("utf-8"))
-        stages = content["stages"].values()
-        whole = content["schema"] and all({"path", "md5"} <= set(e) for s in stages for e in (*s["deps"], *s["outs"]))
-    except (UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, AttributeError):
-        whole = False
-    if not whole:
+        COMPILED_LOCKFILE_SCHEMA(parse_yaml(file.read_text("utf-8"), str(file)))
+    except (UnicodeDecodeError, YAMLFileCorruptedError, Invalid):
         yield Finding("dvc.lock is empty or cut; without it DVC takes results from its run cache", file.unlink)
 
 
@@ -60,12 +59,12 @@ def held(root: Path) -> Iterator[Finding]:
     if not file.is_file():
         return
     try:
-        content = json.loads(file.read_text("utf-8"))
-        infos = [i for entry in content.get("read", {}).values() for i in entry] + [*content.get("write", {}).values()]
-        alive = [running(i) for i in infos]
-    except (UnicodeDecodeError, ValueError, TypeError, AttributeError, KeyError):
+        content = SCHEMA(json.loads(file.read_text("utf-8")))
+    except (UnicodeDecodeError, ValueError, Invalid):
         yield Finding(".dvc/tmp/rwlock is empty or cut", file.unlink)
         return
+    infos = [i for entry in content["read"].values() for i in entry] + [*content["write"].values()]
+    alive = [running(i) for i in infos]
     if any(alive):
         yield Finding("another dvc command runs in this folder: wait for it, or end it")
     elif infos:

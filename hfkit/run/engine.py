@@ -91,6 +91,7 @@ class InProcess(Engine):
     def execute_managed_notebook(cls, nb_man: NotebookExecutionManager, kernel_name: str, **_: Any) -> None:
         """Execute a notebook; a cell's error becomes its last output, and ends the run."""
         config = Config({"HistoryManager": {"enabled": False}})
+        _Shell.clear_instance()  # a notebook sees nothing of another one
         shell = _Shell.instance(config=config, display_pub_class=_Display, displayhook_class=_Result)
         for index, cell in enumerate(nb_man.nb.cells):
             nb_man.cell_start(cell, index)
