@@ -24,7 +24,7 @@ test: env-test ## lint, types, the loop, all tests, and the notebooks' check cel
 	@hfkit doctor --fix
 	@dvc repro
 	@python -m pytest -n auto --dist loadfile --durations=10
-	@python -m pytest --nbval notebooks -o addopts= -o filterwarnings=default -p no:cacheprovider -q
+	@python -m pytest --nbval notebooks -n auto --dist loadfile -o addopts= -o filterwarnings=default -p no:cacheprovider -q
 
 lint: env-test
 	@ruff check . && ruff format --check . && mypy

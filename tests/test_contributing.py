@@ -70,7 +70,8 @@ def test_a_room_is_added(project):
     ''').lstrip(), "utf-8")  # fmt: skip
     cells = {
         "question": "# Pulse: is anybody there?", "parameters": "low: int = 1  # fewest items, rows, [0, inf]",
-        "imports": "from hfkit import pulse\nfrom hfkit.shared import show, tables",
+        "imports": "from hfkit import pulse\nfrom hfkit.shared import params, show, tables\n\n"
+                   'params.by_hand("pulse", globals())',
         "read": 'items = tables.read("clean", "items")', "expect": "One number.",
         "call": "evidence = pulse.evidence(items)", "reading": "More is better.",
         "table": "show.table(evidence, 'Evidence')",

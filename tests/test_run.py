@@ -127,10 +127,17 @@ def broken(scratch, code, room="clean"):
 )
 def test_a_process_that_dies_leaves_a_message_a_page_and_an_exit_code(scratch, code, found, exit_code):
     cell = broken(scratch, code)
-    out = fails(scratch, "clean", found)
-    assert f"cell `{cell}`" in out or "by hand" in out
-    assert subprocess.run([sys.executable, "-m", "hfkit.run", "clean"], cwd=scratch.root, capture_output=True,
-                          check=False).returncode == exit_code  # fmt: skip
+    door = [sys.executable, "-m", "hfkit.run", "clean"]
+    done = subprocess.run(
+        door, cwd=scratch.root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert done.returncode == exit_code
+    page = (scratch.root / "build" / "failed" / "clean.html").read_text("utf-8")
+    assert "This stage failed" in page
+    for text in (done.stderr, page):
+        assert found in text
+        assert f"cell `{cell}`" in text or "by hand" in text
+    assert "Traceback" not in done.stderr
 
 
 def test_a_folder_that_may_not_be_written_is_a_sentence(scratch):
