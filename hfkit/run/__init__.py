@@ -82,5 +82,5 @@ def main(argv: list[str]) -> int:
     from hfkit.run import stage
 
     how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"left with exit code {code} before its end"
-    print(stage.died(argv[0], how, cell=last), file=sys.stderr)
+    print("", stage.died(argv[0], how, cell=last), sep="\n", file=sys.stderr)  # below the line of the progress bar
     return 128 - code if code < 0 else code or 1

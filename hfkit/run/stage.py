@@ -116,6 +116,14 @@ def strip(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
+def without_outputs(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A notebook that did not run: what its check cells carry is of another run."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []
+    return strip(notebook)
+
+
 def pages(room: str) -> tuple[str, ...]:
     """The names of a room's pages: one, and the front page under two names."""
     return FRONT if room == "report" else (f"reports/{room}.html",)
@@ -217,7 +225,7 @@ def run_stage(room: str) -> None:
         message = failure(done, room)
         html = "" if message else page.render(done, room)
     except HfkitError as e:
-        done, message = strip(notebook), str(e)
+        done, message = without_outputs(notebook), str(e)
     if message:
         fail(room, done, message, before)
     _put(f"build/{room}.ipynb", (nbformat.writes(done) + "\n").encode())
@@ -236,7 +244,7 @@ def died(room: str, how: str, *, cell: str) -> str:
         where=f"notebooks/{room}.ipynb" + (f", cell `{cell}`" if cell else ""),
         todo="run it again (SIGKILL mostly means that it took too much memory: free some first)",
     )  # fmt: skip
-    notebook = strip(nbformat.read(tables.ROOT / "notebooks" / f"{room}.ipynb", as_version=4))
+    notebook = without_outputs(nbformat.read(tables.ROOT / "notebooks" / f"{room}.ipynb", as_version=4))
     try:
         fail(room, notebook, str(error), standing(FRONT if room != "report" else ()))
     except SystemExit as e:
