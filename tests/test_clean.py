@@ -2,7 +2,6 @@
 
 import csv as stdlib_csv
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -430,6 +429,7 @@ def test_masks_leave_real_texts_alone():
     assert [t for t in plain if private.find(t)] == []
 
 
+@pytest.mark.timeout(120)
 def test_no_text_can_stall_the_masks():
     units = [
         "a.",
@@ -451,9 +451,7 @@ def test_no_text_can_stall_the_masks():
         "1/",
     ]
     for unit in units:
-        start = time.perf_counter()
-        private.mask(unit * (20_000 // len(unit)))
-        assert time.perf_counter() - start < 0.5, unit
+        private.mask(unit * (200_000 // len(unit)))
 
 
 def test_look_alike_groups_are_named():
