@@ -7,22 +7,19 @@ unexport PYTHONDONTWRITEBYTECODE
 # Containers run with a user id that has no name and no home
 export HOME ?= $(CURDIR)/build
 export USER ?= user
+LOOP := mkdir -p -m 700 build && hfkit doctor --fix && dvc repro
 
 .PHONY: help repro test lint lab example sample lock bench campaign
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: env-runtime ## environment, then the whole loop on data/raw, then the decision
-	@mkdir -p -m 700 build
-	@hfkit doctor --fix
-	@dvc repro
+	@$(LOOP)
 	@hfkit decision
 
 test: env-test ## lint, types, the loop, all tests, and the notebooks' check cells
 	@$(MAKE) --no-print-directory lint
-	@mkdir -p -m 700 build
-	@hfkit doctor --fix
-	@dvc repro
+	@$(LOOP)
 	@python -m pytest -n auto --dist loadfile --durations=10
 	@python -m pytest --nbval notebooks -n auto --dist loadfile -o addopts= -o filterwarnings=default -p no:cacheprovider -q
 
@@ -35,7 +32,7 @@ lab: env-lab ## add JupyterLab and open it on notebooks/
 example: env-runtime ## run the loop on an example: make example NAME=popquorn DATA=<folder with its files>
 	@test -n "$(NAME)" -a -n "$(DATA)" || { echo "usage: make example NAME=popquorn DATA=<folder>; see examples/"; exit 2; }
 	@hfkit workspace "workspaces/$(NAME)" --params "examples/$(NAME)/params.yaml" --data "$(DATA)"
-	@cd "workspaces/$(NAME)" && mkdir -p -m 700 build && dvc repro && HFKIT_ROOT="$$PWD" hfkit decision
+	@cd "workspaces/$(NAME)" && $(LOOP) && HFKIT_ROOT="$$PWD" hfkit decision
 
 sample: env-runtime ## write the sample world to data/raw again; OVERWRITE=1 replaces its files where they differ
 	@hfkit sample --out data/raw --truth tests/planted_truth.json $(if $(OVERWRITE),--overwrite)

@@ -21,7 +21,6 @@ import nbformat
 import yaml
 
 from hfkit import run
-from hfkit.run import stage
 from hfkit.shared import params, rooms
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,7 +55,7 @@ def script(root: Path, room: str) -> Path:
     """The cells of a notebook as a script."""
     notebook = nbformat.read(root / "notebooks" / f"{room}.ipynb", as_version=4)
     section = yaml.safe_load((root / "params.yaml").read_text("utf-8")).get(room, {})
-    values = params.check(section, stage.signature(notebook, room), room=room)
+    values = params.check(section, params.declared(notebook.cells, room=room), room=room)
     lines = []
     for cell in (c for c in notebook.cells if c.cell_type == "code"):
         lines.append(cell.source)

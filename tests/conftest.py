@@ -25,13 +25,17 @@ class Loop:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of a person who types: this Python's commands, nothing of the tests."""
+        keep = {k: v for k, v in os.environ.items() if not k.startswith(("HFKIT", "PYTHON", "GIT_"))}
+        return keep | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
     def __call__(self, *command: str, ok: bool = True) -> str:
         """Run a command there; its output, and an assertion on its exit code unless `ok` is None."""
-        keep = {k: v for k, v in os.environ.items() if not k.startswith(("HFKIT", "PYTHON", "GIT_"))}
-        env = keep | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
         done = subprocess.run(
-            command, cwd=self.root, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=800,
-            check=False,
+            command, cwd=self.root, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            timeout=800, check=False,
         )  # fmt: skip
         assert (done.returncode == 0) == ok, done.stdout[-3000:]
         return done.stdout

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from conftest import ROOT, Loop
@@ -65,6 +64,18 @@ def test_a_lock_of_processes_that_dvc_refuses_is_removed(tmp_path, text):
     assert not (tmp_path / ".dvc" / "tmp" / "rwlock").exists()
 
 
+def test_leftovers_of_a_run_go_and_files_of_people_stay(tmp_path):
+    """What only looks like a temporary file, or lies where people put their files, is theirs."""
+    gone = ["data/audit/.evidence.parquet.4711", "reports/.audit.html.4711", "build/tmpx/executed.ipynb"]
+    stay = ["data/raw/.old.parquet.2024", "data/audit/.evidence.parquet.bak", "reports/.audit.html.mine"]
+    for name in gone + stay:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for finding in doctor.leftovers(tmp_path):
+        finding.cure()
+    assert [name for name in gone + stay if (tmp_path / name).exists()] == stay
+
+
 def test_locks_of_dead_processes_go_and_those_of_a_running_dvc_stay(tmp_path):
     (tmp_path / ".dvc" / "tmp").mkdir(parents=True)
     (tmp_path / "dvc.lock").touch()
@@ -100,9 +111,8 @@ def killed(loop: Loop, *command: str, seconds: float = 0.0) -> None:
     """A command killed with all its processes: after some seconds, or (0) as soon as it writes dvc.lock."""
     lock = loop.root / "dvc.lock"
     before, end = lock.stat().st_mtime_ns, time.monotonic() + (seconds or 600)
-    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    run = subprocess.Popen(command, cwd=loop.root, env=env, start_new_session=True, **quiet)
+    run = subprocess.Popen(command, cwd=loop.root, env=loop.env, start_new_session=True, **quiet)
     while run.poll() is None and time.monotonic() < end:
         if not seconds and lock.stat().st_mtime_ns != before:
             break

@@ -153,7 +153,7 @@ def test_the_door_goes_when_it_is_killed_and_so_does_the_stage(scratch):
     """Killed without a chance to say so (as by DVC's end): nothing goes on writing behind its back."""
     broken(
         scratch,
-        "import os, time; print(os.getppid()); open('../build/pid', 'w').write(str(os.getpid())); time.sleep(600)",
+        "import os, time; open('../build/pid', 'w').write(str(os.getpid())); time.sleep(600)",
     )
     door = subprocess.Popen([sys.executable, "-m", "hfkit.run", "clean"], cwd=scratch.root)
     pid = scratch.root / "build" / "pid"
@@ -175,7 +175,7 @@ def test_what_depends_on_the_processor_is_pinned_inside_the_stage(scratch):
     code = (
         "import scipy.linalg, threadpoolctl\n"
         "from numpy._core._multiarray_umath import __cpu_dispatch__ as able, __cpu_features__ as features\n"
-        "import math, pyarrow\n"
+        "import pyarrow\n"
         "kernels = {i['architecture'] for i in threadpoolctl.threadpool_info() if i['internal_api'] == 'openblas'}\n"
         "raise ValueError(kernels, [f for f in able if features[f]], pyarrow.runtime_info().simd_level)"
     )

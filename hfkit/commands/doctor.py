@@ -7,14 +7,17 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import click
+import psutil
 from dvc.rwlock import SCHEMA
 from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 from voluptuous import Invalid
 
+from hfkit.shared import rooms
 from hfkit.shared.root import ROOT
 
 FREE = 500 * 2**20  # bytes that a run of the loop needs at least
@@ -40,17 +43,13 @@ def lock_file(root: Path) -> Iterator[Finding]:
 
 
 def running(info: dict[str, object]) -> bool:
-    """Does the process that a lock names still run, and is it DVC?"""
+    """Does the process that a lock names still run, and is it DVC? Of one that may not be looked at: yes."""
     try:
-        return b"dvc" in Path(f"/proc/{info['pid']}/cmdline").read_bytes()
-    except OSError:
-        try:
-            os.kill(int(str(info["pid"])), 0)
-        except (ProcessLookupError, ValueError):
-            return False
-        except PermissionError:
-            pass
-        return not Path("/proc/self").exists()  # elsewhere than on Linux any process with that number counts
+        return any("dvc" in word for word in psutil.Process(int(str(info["pid"]))).cmdline())
+    except psutil.AccessDenied:
+        return True
+    except psutil.NoSuchProcess:
+        return False
 
 
 def held(root: Path) -> Iterator[Finding]:
@@ -64,17 +63,17 @@ def held(root: Path) -> Iterator[Finding]:
         yield Finding(".dvc/tmp/rwlock is empty or cut", file.unlink)
         return
     infos = [i for entry in content["read"].values() for i in entry] + [*content["write"].values()]
-    alive = [running(i) for i in infos]
-    if any(alive):
+    if any(running(i) for i in infos):
         yield Finding("another dvc command runs in this folder: wait for it, or end it")
     elif infos:
         yield Finding(".dvc/tmp/rwlock names processes that are gone", file.unlink)
 
 
 def leftovers(root: Path) -> Iterator[Finding]:
-    """What a killed run was writing."""
-    temporary = [*(root / "build").glob("tmp*"), *root.glob("data/*/.*.parquet.*"), *root.glob("reports/.*.html.*")]
-    for path in temporary:
+    """What a killed run was writing; what people put into data/raw is never one of them."""
+    rooms_data = (root.glob(f"data/{room}/.*.parquet.[0-9]*") for room in rooms.NAMES)
+    pages = root.glob("reports/.*.html.[0-9]*")
+    for path in chain((root / "build").glob("tmp*"), *rooms_data, pages):
         cure = (lambda p=path: shutil.rmtree(p)) if path.is_dir() else path.unlink
         yield Finding(f"{path.relative_to(root).as_posix()} is left over from a killed run", cure)
 
@@ -91,8 +90,9 @@ def disk(root: Path) -> Iterator[Finding]:
 
 def findings(root: Path) -> list[Finding]:
     """All that is wrong in a project; where another DVC runs, only that."""
-    busy = [f for f in held(root) if f.cure is None]
-    return busy or [f for check in (lock_file, held, leftovers, disk) for f in check(root)]
+    holders = list(held(root))
+    busy = [f for f in holders if f.cure is None]
+    return busy or [*lock_file(root), *holders, *leftovers(root), *disk(root)]
 
 
 @click.command()
@@ -101,11 +101,12 @@ def doctor(fix: bool) -> None:
     """Find what an interrupted run left behind; with --fix, mend it. Exits with 1 while something is wrong."""
     left = 0
     for finding in findings(ROOT):
-        mended = bool(fix and finding.cure)
-        if mended and finding.cure:
+        if fix and finding.cure:
             finding.cure()
-        left += not mended
-        click.echo(f"doctor: {finding.problem}" + (" (mended)" if mended else "" if finding.cure is None else
-                                                " (`hfkit doctor --fix` mends it)"))  # fmt: skip
+            then = " (mended)"
+        else:
+            left += 1
+            then = " (`hfkit doctor --fix` mends it)" if finding.cure else ""
+        click.echo(f"doctor: {finding.problem}{then}")
     if left:
         raise SystemExit(1)

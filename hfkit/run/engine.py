@@ -76,6 +76,19 @@ class _Shell(InteractiveShell):
             nbformat.v4.new_output("error", ename=etype.__name__, evalue=str(evalue), traceback=list(stb))
         )
 
+    def execute(self, cell: nbformat.NotebookNode) -> bool:
+        """Run a code cell and give it its outputs; did it succeed? Raises KeyboardInterrupt."""
+        cell.execution_count, self.outputs = self.execution_count, []
+        with contextlib.redirect_stdout(_Printed(self)):
+            done = self.run_cell(cell.source, store_history=True)
+        cell.outputs = self.outputs
+        if isinstance(done.error_in_exec, KeyboardInterrupt):
+            raise done.error_in_exec
+        if not done.success and not any(o.output_type == "error" for o in self.outputs):  # a shell ignores an exit
+            error = done.error_before_exec or done.error_in_exec
+            self._showtraceback(type(error), error, [repr(error)])
+        return bool(done.success)
+
 
 def progress(step: str) -> None:
     """Tell the door how far the stage has come: the id of the running cell, on the pipe that it opened."""
@@ -96,21 +109,13 @@ class InProcess(Engine):
         for index, cell in enumerate(nb_man.nb.cells):
             nb_man.cell_start(cell, index)
             progress(str(cell.get("id", index)))
-            if cell.cell_type == "code" and cell.source.strip():
-                cell.execution_count, shell.outputs = shell.execution_count, []
-                with contextlib.redirect_stdout(_Printed(shell)):
-                    done = shell.run_cell(cell.source, store_history=True)
-                cell.outputs = shell.outputs
-                if isinstance(done.error_in_exec, KeyboardInterrupt):
-                    raise done.error_in_exec
-                if not done.success:
-                    if not any(o.output_type == "error" for o in shell.outputs):  # a shell ignores an exit
-                        error = done.error_before_exec or done.error_in_exec
-                        shell._showtraceback(type(error), error, [repr(error)])
-                    nb_man.cell_exception(cell, index)
-                    nb_man.cell_complete(cell, index)
-                    break
+            code = cell.cell_type == "code" and cell.source.strip()
+            failed = bool(code) and not shell.execute(cell)
+            if failed:
+                nb_man.cell_exception(cell, index)
             nb_man.cell_complete(cell, index)
+            if failed:
+                break
 
 
 papermill_engines.register(NAME, InProcess)

@@ -16,45 +16,34 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import nbformat
+import papermill
 import yaml
+from papermill.exceptions import PapermillExecutionError
 
+from hfkit import page
 from hfkit.run import END, engine
 from hfkit.shared import params, rooms, tables
-from hfkit.shared.errors import HfkitError, ParamError, StageError
+from hfkit.shared.errors import HfkitError, StageError
+from hfkit.shared.show import visible
 
 FRONT = ("reports/report.html", "reports/index.html")
 
 
-def signature(notebook: nbformat.NotebookNode, room: str) -> list[params.Parameter]:
-    """The parameters a notebook declares in its cell tagged `parameters`."""
-    cells = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
-    if len(cells) != 1:
-        raise ParamError(
-            expected="one cell tagged `parameters`", found=f"{len(cells)}", where=f"notebooks/{room}.ipynb",
-            todo="tag the cell that declares the parameters",
-        )  # fmt: skip
-    return params.signature(cells[0].source, where=f"notebooks/{room}.ipynb")
-
-
 def execute(notebook: nbformat.NotebookNode, values: dict[str, object], room: str) -> nbformat.NotebookNode:
     """Execute a notebook with papermill; a cell's error stays in the notebook (see `failure`)."""
-    import papermill
-    from papermill.exceptions import PapermillExecutionError
-
     logging.getLogger("papermill").setLevel(logging.ERROR)
     step = f"stage {rooms.NAMES.index(room) + 1} of {len(rooms.NAMES)}: {room}"
-    with writes("build"), tempfile.TemporaryDirectory(dir=tables.ROOT / "build") as folder:
+    build = tables.ROOT / "build"
+    with tables.writing("to build", where=str(build)), tempfile.TemporaryDirectory(dir=build) as folder:
         out = Path(folder) / "executed.ipynb"
         try:
             return papermill.execute_notebook(
                 notebook, out, parameters=values, kernel_name="python3", cwd=tables.ROOT / "notebooks",
                 request_save_on_cell_execute=False, progress_bar={"desc": step, "mininterval": 1.0, "ncols": 80},
-                engine_name={"kernel": None}.get(os.environ.get("HFKIT_ENGINE", ""), engine.NAME),
+                engine_name=None if os.environ.get("HFKIT_ENGINE") == "kernel" else engine.NAME,
                 extra_arguments=["--IPKernelApp.log_level=50"], ipython_hist_file=":memory:",
             )  # fmt: skip
         except PapermillExecutionError:
@@ -65,18 +54,6 @@ def execute(notebook: nbformat.NotebookNode, values: dict[str, object], room: st
                 where=f"notebooks/{room}.ipynb",
                 todo="run it again (a kernel that died mostly took too much memory: free some first)",
             ) from e  # fmt: skip
-
-
-@contextlib.contextmanager
-def writes(folder: str) -> Iterator[None]:
-    """What is written to a folder in here finds space and may be written, or else ends with a sentence."""
-    try:
-        yield
-    except OSError as e:
-        raise StageError(
-            expected=f"to write to {folder}", found=e.strerror or str(e), where=str(tables.ROOT / folder),
-            todo="free disk space or correct the permissions, then run again",
-        ) from e  # fmt: skip
 
 
 def failure(notebook: nbformat.NotebookNode, room: str) -> str:
@@ -167,22 +144,19 @@ def _output(*command: str) -> bytes:
         return b""
 
 
-def fail(room: str, notebook: nbformat.NotebookNode, message: str, before: dict[str, bytes]) -> NoReturn:
-    """End a failed run: what the last good run showed stays, its pages marked as old; the error gets a page of its own.
+def failed(room: str, notebook: nbformat.NotebookNode, message: str, before: dict[str, bytes]) -> str:
+    """Leave the pages of a failed run: what the last good run showed stays, marked as old; the error gets its own.
 
-    `before` is what lay there when the run began. Raises SystemExit with the message to print.
+    `before` is what lay there when the run began. Returns the message to print, which says where the pages are.
     """
     lines = [message]
     with contextlib.suppress(StageError):  # no space, or not allowed to write: the message is all that is left
         lines += _leave_pages(room, notebook, message, before)
-    raise SystemExit("\n".join(lines))
+    return "\n".join(lines)
 
 
 def _leave_pages(room: str, notebook: nbformat.NotebookNode, message: str, before: dict[str, bytes]) -> list[str]:
     """The pages of a failed run; what to say of them."""
-    from hfkit import page
-    from hfkit.shared.show import visible
-
     reason = visible(message.splitlines()[0])
     kept = before if set(shown(room)) <= set(before) else {**earlier(room), **before}
     for name, content in kept.items():
@@ -204,15 +178,13 @@ def _put(name: str, content: bytes) -> None:
 
 def run_stage(room: str) -> None:
     """Run one room as a stage. Raises HfkitError with the message to print; leaves a page in every case."""
-    from hfkit import page
-
     source = tables.ROOT / "notebooks" / f"{room}.ipynb"
     if room not in rooms.NAMES or not source.is_file():
         raise StageError(
             expected=f"a room: {', '.join(rooms.NAMES)}", found=room, where="hfkit.run", todo="name one of them",
         )  # fmt: skip
-    with writes("build"):
-        build = tables.ROOT / "build"
+    build = tables.ROOT / "build"
+    with tables.writing("to build", where=str(build)):
         (build / "failed" / f"{room}.html").unlink(missing_ok=True)
         build.mkdir(exist_ok=True)
         build.chmod(0o700)  # DVC keeps its state database, a pickle, below this folder
@@ -220,14 +192,14 @@ def run_stage(room: str) -> None:
     notebook = nbformat.read(source, as_version=4)
     html = ""
     try:
-        values = params.check(params.section(room), signature(notebook, room), room=room)
+        values = params.check(params.section(room), params.declared(notebook.cells, room=room), room=room)
         done = strip(execute(notebook, values, room))
         message = failure(done, room)
         html = "" if message else page.render(done, room)
     except HfkitError as e:
         done, message = without_outputs(notebook), str(e)
     if message:
-        fail(room, done, message, before)
+        raise SystemExit(failed(room, done, message, before))
     _put(f"build/{room}.ipynb", (nbformat.writes(done) + "\n").encode())
     for name in pages(room):
         _put(name, html.encode())
@@ -245,10 +217,7 @@ def died(room: str, how: str, *, cell: str) -> str:
         todo="run it again (SIGKILL mostly means that it took too much memory: free some first)",
     )  # fmt: skip
     notebook = without_outputs(nbformat.read(tables.ROOT / "notebooks" / f"{room}.ipynb", as_version=4))
-    try:
-        fail(room, notebook, str(error), standing(FRONT if room != "report" else ()))
-    except SystemExit as e:
-        return str(e)
+    return failed(room, notebook, str(error), standing(FRONT if room != "report" else ()))
 
 
 def main(argv: list[str]) -> int:

@@ -11,8 +11,8 @@ import ast
 import difflib
 import json
 import math
-import os
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,17 +108,30 @@ def signature(source: str, where: str = "parameters cell") -> list[Parameter]:
     return cell
 
 
+def declared(cells: Sequence[Mapping[str, Any]], *, room: str) -> list[Parameter]:
+    """The parameters that a notebook declares in its one cell tagged `parameters`.
+
+    `cells` are those of the file or of nbformat. Raises ParamError where there is not exactly one.
+    """
+    where = f"notebooks/{room}.ipynb"
+    tagged = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
+    if len(tagged) != 1:
+        raise ParamError(
+            expected="one cell tagged `parameters`", found=f"{len(tagged)}", where=where,
+            todo="tag the cell that declares the parameters",
+        )  # fmt: skip
+    return signature("".join(tagged[0]["source"]), where=where)
+
+
 def by_hand(room: str, names: dict[str, Any]) -> None:
     """A notebook run by hand starts from params.yaml, as the stage does: sets its values in `names` (globals()).
 
     Names each value that differs from the one in the cell above. As a stage: nothing, the door has set them.
     """
-    if os.environ.get("HFKIT_STAGE") == room:
+    if tables.as_stage(room):
         return
     file = tables.ROOT / "notebooks" / f"{room}.ipynb"
-    cells = json.loads(file.read_text("utf-8"))["cells"]
-    declared = signature(next("".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", [])))
-    values = check(section(room), declared, room=room)
+    values = check(section(room), declared(json.loads(file.read_text("utf-8"))["cells"], room=room), room=room)
     other = [name for name, value in values.items() if names.get(name) != value]
     print("by hand: values as in params.yaml; to try another one, set it in a cell below")  # noqa: T201
     for name in other:

@@ -137,6 +137,11 @@ def digest(*parts: str) -> str:
     return h.hexdigest()
 
 
+def as_stage(room: str) -> bool:
+    """Does this room run as a stage, under the door? Otherwise its notebook is run by hand."""
+    return os.environ.get("HFKIT_STAGE") == room
+
+
 def write(room: str, **results: pd.DataFrame | Mapping[str, Any] | str | bytes) -> None:
     """Write a room's results, or show what would be written when the room does not run as a stage.
 
@@ -145,7 +150,7 @@ def write(room: str, **results: pd.DataFrame | Mapping[str, Any] | str | bytes) 
     sentence) to data/<room>/answer.txt; another dict to data/<room>/<name>.json; bytes to data/<room>/<name>.
     """
     ready = {name: _ready(room, name, value) for name, value in results.items()}
-    if os.environ.get("HFKIT_STAGE") != room:
+    if not as_stage(room):
         for name, value in ready.items():
             rows = f" ({len(value):,} rows)" if isinstance(value, pd.DataFrame) else ""
             print(f"would write {_target(room, name, value).relative_to(ROOT).as_posix()}{rows}")  # noqa: T201
@@ -213,20 +218,28 @@ def _plain(value: Any) -> Any:
     return value
 
 
+@contextlib.contextmanager
+def writing(what: str, *, where: str) -> Iterator[None]:
+    """What is written in here finds space and may be written, or else ends with a sentence (StageError)."""
+    try:
+        yield
+    except OSError as e:
+        raise StageError(
+            expected=f"to write {what}", found=e.strerror or str(e), where=where,
+            todo="free disk space or correct the permissions, then run again",
+        ) from e  # fmt: skip
+
+
 def atomic(target: Path, writer: Callable[[Path], object]) -> None:
     """Write a file so that it is old or new, never partial: a temporary file beside it, then a rename."""
     temporary = target.parent / f".{target.name}.{os.getpid()}"
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        writer(temporary)
-        temporary.chmod(0o644)
-        with temporary.open("rb") as f:
-            os.fsync(f.fileno())
-        temporary.replace(target)
-    except OSError as e:
-        raise StageError(
-            expected=f"to write {target.relative_to(ROOT).as_posix()}", found=e.strerror or str(e),
-            where=str(target.parent.name), todo="free disk space or correct the permissions, then run again",
-        ) from e  # fmt: skip
+        with writing(target.relative_to(ROOT).as_posix(), where=target.parent.name):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            writer(temporary)
+            temporary.chmod(0o644)
+            with temporary.open("rb") as f:
+                os.fsync(f.fileno())
+            temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
