@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.cluster import KMeans
 
 from hfkit import aggregate, audit, prioritize, route
 from hfkit.commands.sample import world as sample
@@ -387,3 +388,22 @@ def test_popquorn_without_comments() -> None:
     assert len(rows) == len(given.labels)
     assert prioritize.answer(issues, rows, queue, beyond).startswith("Fix first")
     assert len(prioritize.evidence(issues, found, given.feedback, given.items)) == 1 + 2 * len(issues)
+
+
+def test_k_means_finds_what_scikit_learn_finds():
+    rng = np.random.default_rng(3)
+    place, weight = rng.normal(size=(200, 3)) + rng.integers(0, 4, size=(200, 1)), rng.integers(1, 5, 200).astype(float)
+    theirs = KMeans(4, init=place[:4], n_init=1, tol=0.0).fit(place, sample_weight=weight)
+    inertia, code = cluster.lloyd(place, weight, place[:4])
+    assert (code == theirs.labels_).all()
+    assert inertia + weight @ (place**2).sum(axis=1) == pytest.approx(theirs.inertia_)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_groups_do_not_hang_on_the_last_digit_of_a_sum(seed):
+    """Texts of eight unrelated topics: most lie equally far from three centres, but for what rounding adds."""
+    rng = np.random.default_rng(1)
+    place = np.kron(np.eye(8), np.ones((9, 1)))
+    mirrored = (place + rng.normal(scale=1e-14, size=place.shape)) * rng.choice([-1, 1], 8)
+    plain, other = (cluster.k_means(p, np.ones(72), 3, np.random.default_rng(seed)) for p in (place, mirrored))
+    assert (plain == other).all()

@@ -144,8 +144,8 @@ def selected(evidence: pd.DataFrame, rule: Rule) -> pd.DataFrame:
     """The rows with a target that a rule is about, proven ones first; rows without a target never count."""
     keep = evidence["verdict"] != "info"
     for column in ("room", "measure", "component", "group"):
-        pattern = getattr(rule, column)
-        keep &= evidence[column].map(lambda v, p=pattern: fnmatchcase(str(v), p)).astype(bool)
+        names = evidence[column].astype("str")
+        keep &= names.isin([name for name in names.unique() if fnmatchcase(name, getattr(rule, column))])
     return ev.proven_first(evidence[keep])
 
 

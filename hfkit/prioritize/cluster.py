@@ -10,17 +10,18 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.linalg import eigh
 from scipy.sparse import coo_array, csr_array
-from sklearn.cluster import KMeans
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer
 from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import normalize
 
-from hfkit.shared.learn import WORD, normal
+from hfkit.shared.learn import WORD, Floats, normal
 
 _DIMENSIONS = 50
 _WORDS = 2000  # the most used words; a square matrix of them fits in memory
 _PAIR = 2.5  # z above which two words are taken to belong together
 _CLEAR = 0.05  # below this mean silhouette, groups are not better than one group
+_STARTS = 5
+_NOISE = 1e-8  # relative to the largest: smaller is rounding, and differs between processors
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Words:
     """
 
     matrix: Any
-    weight: npt.NDArray[np.float64]
+    weight: Floats
     document: npt.NDArray[np.int64]
     names: list[str]
 
@@ -112,7 +113,7 @@ def vocabulary(frame: pd.DataFrame, min_people: int) -> Words:
     return Words(matrix[:, common], weight, document.astype(np.int64), [str(names[i]) for i in common])
 
 
-def together(words: Words) -> npt.NDArray[np.float64]:
+def together(words: Words) -> Floats:
     """Where does each document lie among the words that occur together more often than chance? Unit rows, or zeros.
 
     Word pairs by z = (observed - expected) / sqrt(expected) over uses, kept from 2.5 on; the words' latent directions
@@ -132,9 +133,43 @@ def together(words: Words) -> npt.NDArray[np.float64]:
         return np.zeros((texts.shape[0], 1))
     size = min(_DIMENSIONS, len(z) - 1)
     value, vector = eigh(z, subset_by_index=[len(z) - size, len(z) - 1])
-    place = texts @ (vector * np.sqrt(np.maximum(value, 0.0)))
-    place[np.abs(place).max(axis=1) < 1e-9] = 0.0
+    real = value > _NOISE * value[-1]  # the others are what rounding left of zero, and would place the documents
+    place = texts @ (vector[:, real] * np.sqrt(value[real]))
+    place[np.abs(place).max(axis=1) < _NOISE] = 0.0
     return np.asarray(normalize(place), dtype=np.float64)
+
+
+def lloyd(place: Floats, weight: Floats, centre: Floats) -> tuple[float, npt.NDArray[np.int64]]:
+    """k-means from these centres (k by dimensions) on: the inertia, less a constant, and a code for each row.
+
+    Texts of unrelated topics lie equally far from a text that is a centre, and the last digit of a sum would decide:
+    distances are rounded, so that a tie goes to the first centre on every processor. Lloyd (1982).
+
+    >>> lloyd(np.array([[0.0], [0.1], [1.0]]), np.ones(3), np.array([[0.0], [1.0]]))[1].tolist()
+    [0, 0, 1]
+    """
+    code = np.full(len(place), -1)
+    for _ in range(300):
+        far = ((centre**2).sum(axis=1) - 2 * place @ centre.T).round(9)
+        before, code = code, far.argmin(axis=1)
+        if (code == before).all():
+            break
+        mine = [code == c for c in range(len(centre))]
+        centre = np.array([np.average(place[m], axis=0, weights=weight[m]) if m.any() else c
+                           for m, c in zip(mine, centre, strict=True)])  # fmt: skip
+    return round(float(weight @ far.min(axis=1)), 6), code
+
+
+def k_means(place: Floats, weight: Floats, k: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """The best of several runs of `lloyd`, each from k rows drawn by k-means++ (Arthur and Vassilvitskii, 2007)."""
+    runs = []
+    for _ in range(_STARTS):
+        centre = place[rng.choice(len(place), 1, p=weight / weight.sum())]
+        while len(centre) < k:
+            far = weight * np.min([((place - c) ** 2).sum(axis=1) for c in centre], axis=0)
+            centre = np.vstack([centre, place[rng.choice(len(place), 1, p=far / far.sum())]])
+        runs.append(lloyd(place, weight, centre))
+    return min(runs, key=lambda run: run[0])[1]
 
 
 def groups(words: Words, *, max_issues: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -152,7 +187,7 @@ def groups(words: Words, *, max_issues: int, rng: np.random.Generator) -> npt.ND
     place, many = place[spoken], words.weight[spoken]
     best, different = _CLEAR, len(np.unique(place.round(6), axis=0)) if len(spoken) else 0
     for k in range(2, min(max_issues, different) + 1):
-        fit = KMeans(k, n_init=3, random_state=state).fit_predict(place, sample_weight=many)
+        fit = k_means(place, many, k, rng)
         if not 1 < len(np.unique(fit)) < len(fit):
             continue
         clear = silhouette_score(place, fit, sample_size=min(len(fit), 1500), random_state=state)

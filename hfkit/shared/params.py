@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import yaml
@@ -135,7 +136,8 @@ def by_hand(room: str, names: dict[str, Any]) -> None:
     other = [name for name, value in values.items() if names.get(name) != value]
     print("by hand: values as in params.yaml; to try another one, set it in a cell below")  # noqa: T201
     for name in other:
-        print(f"  {name} = {values[name]!r}, not {names.get(name)!r} as in the cell above")  # noqa: T201
+        here, there = shorten(repr(values[name]), 80), shorten(repr(names.get(name)), 80)
+        print(f"  {name} = {here}, not {there} as in the cell above")  # noqa: T201
     names.update(values)
 
 
