@@ -32,6 +32,7 @@ PARTS = (
     "params.yaml",
     "requirements.txt",
     "data/raw",
+    "data/ledger",
     ".dvcignore",
     "pyproject.toml",
 )
@@ -54,8 +55,7 @@ def seconds(command: list[str], root: Path, **more: str) -> float:
 def script(root: Path, room: str) -> Path:
     """The cells of a notebook as a script."""
     notebook = nbformat.read(root / "notebooks" / f"{room}.ipynb", as_version=4)
-    section = yaml.safe_load((root / "params.yaml").read_text("utf-8")).get(room, {})
-    values = params.check(section, params.declared(notebook.cells, room=room), room=room)
+    values = params.values(room)
     lines = []
     for cell in (c for c in notebook.cells if c.cell_type == "code"):
         lines.append(cell.source)

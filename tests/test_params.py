@@ -122,3 +122,23 @@ def test_by_hand_the_values_of_params_yaml_count_and_each_that_differs_is_named(
     scratch.params("monitor", sede=1)
     with pytest.raises(ParamError, match="unknown parameter sede"):
         params.by_hand("monitor", names)
+
+
+def test_a_room_inherits_from_the_project_what_its_own_section_does_not_say(scratch, monkeypatch):
+    monkeypatch.setattr(tables, "ROOT", scratch.root)
+    scratch.params("project", min_people=7)
+    scratch.params("audit", min_people=9)
+    assert [params.values(room)["min_people"] for room in ("audit", "fairness")] == [9, 7]
+    scratch.params("project", min_people=0)
+    with pytest.raises(ParamError, match=r"fairness.min_people"):
+        params.values("fairness")
+
+
+def test_the_project_section_takes_its_defaults_and_names_what_it_does_not_know(scratch, monkeypatch):
+    monkeypatch.setattr(tables, "ROOT", scratch.root)
+    file = scratch.root / "params.yaml"
+    file.write_text("project:\n  min_people: 5\n", "utf-8")
+    assert (params.project()["name"], params.project()["labels"]) == ("this project", {})
+    file.write_text("project: {ownners: [me]}\n", "utf-8")
+    with pytest.raises(ParamError, match=r"unknown parameter ownners(.|\n)*did you mean owners"):
+        params.project()

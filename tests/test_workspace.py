@@ -13,7 +13,7 @@ from hfkit.commands import workspace
 from hfkit.shared import rooms, tables
 from hfkit.shared.errors import HfkitError, MissingFile, ParamError, WouldOverwrite
 
-PARAMS = "# mine: keep\n" + "".join(f"{room}: {{}}  # of {room}\n" for room in rooms.NAMES)
+PARAMS = "# mine: keep\nproject: {min_people: 5}\n" + "".join(f"{room}: {{}}  # of {room}\n" for room in rooms.NAMES)
 
 
 @pytest.fixture
@@ -197,7 +197,9 @@ def test_a_missing_section_is_appended_and_the_text_stays(project, end):
     out = (project / "ws/params.yaml").read_bytes()
     assert out.startswith(text)
     sections = yaml.safe_load(out)
-    assert sections == {"clean": {"a": 1}} | {room: {} for room in rooms.NAMES if room != "clean"}
+    assert sections == {"clean": {"a": 1}} | {room: {} for room in rooms.NAMES if room != "clean"} | {
+        "project": {"min_people": 5}
+    }
 
 
 @pytest.mark.parametrize("text", ["{clean: {}}\n", "clean: {}\n...\n", "clean: |\n  kept as it ends"])

@@ -8,6 +8,7 @@ file: made again, only those files are refreshed or removed, and only while nobo
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
@@ -59,6 +60,7 @@ def plan(params: Path, data: Path) -> Plan:
         out |= {name: tables.ROOT / name for name in names}
     out |= {f"data/raw/{name}": data / name for name in files.listing(data, follow=True)}
     kept = {f"data/raw/{name}/.gitkeep": b"" for name in RAW if f"data/raw/{name}" not in out}
+    kept["data/ledger/editions/.gitkeep"] = b""
     return {**kept, **out, "params.yaml": complete(params), ".dvc/config": CONFIG}
 
 
@@ -69,17 +71,21 @@ def complete(params: Path) -> bytes:
     nothing can be appended without changing what is there.
     """
     text, content = params.read_bytes(), load(params)
-    missing = [room for room in rooms.NAMES if room not in content]
+    sections = {**{room: {} for room in rooms.NAMES}, "project": {"min_people": 5}}
+    missing = {name: value for name, value in sections.items() if name not in content}
     if not missing:
         return text
-    lines = "".join(f"{room}: {{}}  # empty, added by hfkit workspace: DVC needs the section\n" for room in missing)
+    lines = "".join(
+        f"{name}: {json.dumps(value)}  # added by hfkit workspace: DVC needs the section\n"
+        for name, value in missing.items()
+    )
     longer = text + (b"" if text.endswith(b"\n") else b"\n") + lines.encode()
     with contextlib.suppress(yaml.YAMLError):
-        if repr(yaml.safe_load(longer)) == repr({**content, **{room: {} for room in missing}}):
+        if repr(yaml.safe_load(longer)) == repr({**content, **missing}):
             return longer
     raise ParamError(
         expected="one section a room", found=f"no {', '.join(missing)}", where=str(params),
-        todo=f"add {', '.join(f'`{room}: {{}}`' for room in missing)}",
+        todo=f"add {', '.join(f'`{name}: {{}}`' for name in missing)}",
     )  # fmt: skip
 
 

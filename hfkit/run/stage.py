@@ -192,8 +192,7 @@ def run_stage(room: str) -> None:
     notebook = nbformat.read(source, as_version=4)
     html = ""
     try:
-        values = params.check(params.section(room), params.declared(notebook.cells, room=room), room=room)
-        done = strip(execute(notebook, values, room))
+        done = strip(execute(notebook, params.values(room), room))
         message = failure(done, room)
         html = "" if message else page.render(done, room)
     except HfkitError as e:

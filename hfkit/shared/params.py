@@ -46,6 +46,18 @@ SUCCESSORS = {  # what became of parameters that are gone: (room, name) -> what 
     ("calibration", "round_to"): _CARD,
     ("calibration", "intersections"): "crossings",
 }
+_PROJECT = """\
+name: str = "this project"  # what people outside call it
+owners: list = []  # who answers for it
+contact: str = ""  # where a question or a complaint goes
+purpose: str = ""  # what the model is for
+not_for: str = ""  # what it must not be used for
+cadence: str = ""  # how often the loop is run
+risk: str = ""  # how much harm a mistake can do: high, standard or light
+min_people: int = 5  # groups of fewer people are named, not numbered, in every room that says nothing else, [1, inf]
+labels: dict = {}  # what people call components, groups and attributes: {safety: harmful replies}
+"""
+INHERITED = ("min_people",)  # what a room takes from the section `project` where its own says nothing
 _RANGE = re.compile(r"\[\s*(-?[\d.]+|-?inf)\s*,\s*(-?[\d.]+|-?inf)\s*\]")
 
 
@@ -124,6 +136,22 @@ def declared(cells: Sequence[Mapping[str, Any]], *, room: str) -> list[Parameter
     return signature("".join(tagged[0]["source"]), where=where)
 
 
+def project() -> dict[str, Any]:
+    """The section `project` of params.yaml, the one that is no room: who answers for what; missing values by default.
+
+    Raises ParamError for an unknown name or a wrong type, as for a room.
+    """
+    return check(section("project"), signature(_PROJECT), room="project")
+
+
+def values(room: str) -> dict[str, Any]:
+    """The values that a room runs with: its section, then what it inherits from `project`, then its defaults."""
+    cells = json.loads((tables.ROOT / "notebooks" / f"{room}.ipynb").read_text("utf-8"))["cells"]
+    signed, shared = declared(cells, room=room), section("project")
+    inherited = {p.name: shared[p.name] for p in signed if p.name in INHERITED and p.name in shared}
+    return check({**inherited, **section(room)}, signed, room=room)
+
+
 def by_hand(room: str, names: dict[str, Any]) -> None:
     """A notebook run by hand starts from params.yaml, as the stage does: sets its values in `names` (globals()).
 
@@ -131,14 +159,12 @@ def by_hand(room: str, names: dict[str, Any]) -> None:
     """
     if tables.as_stage(room):
         return
-    file = tables.ROOT / "notebooks" / f"{room}.ipynb"
-    values = check(section(room), declared(json.loads(file.read_text("utf-8"))["cells"], room=room), room=room)
-    other = [name for name, value in values.items() if names.get(name) != value]
     print("by hand: values as in params.yaml; to try another one, set it in a cell below")  # noqa: T201
-    for name in other:
-        here, there = shorten(repr(values[name]), 80), shorten(repr(names.get(name)), 80)
-        print(f"  {name} = {here}, not {there} as in the cell above")  # noqa: T201
-    names.update(values)
+    for name, value in values(room).items():
+        if names.get(name) != value:
+            here, there = shorten(repr(value), 80), shorten(repr(names.get(name)), 80)
+            print(f"  {name} = {here}, not {there} as in the cell above")  # noqa: T201
+        names[name] = value
 
 
 def check(values: dict[str, Any], declared: list[Parameter], *, room: str) -> dict[str, Any]:
