@@ -28,6 +28,7 @@ _ATTRIBUTES = frozenset({
     "lang", "charset", "name", "content", "http-equiv", "class", "href", "id", "aria-label", "aria-current", "role",
     "src", "alt", "scope", "start", "align",
 })  # fmt: skip
+PUBLIC = "card"  # the page that is for people outside: no code on it, and no way to the team's pages
 _MAIN = '<main id="main">'
 _EARLIER = "This page is of an earlier run: the last run of "
 
@@ -41,10 +42,12 @@ def render(notebook: nbformat.NotebookNode, room: str, error: str = "", note: st
         template_name="page_template", extra_template_basedirs=[str(_TEMPLATES)], exclude_anchor_links=True,
     )  # fmt: skip
     css = (_TEMPLATES / "page_template" / "page.css").read_text("utf-8")
-    about = {"title": f"{room} · hfkit", "css": css, "rooms": NAMES, "room": room, "error": error, "note": note}
+    public = room == PUBLIC and not error
+    title = "Model card" if public else f"{room} · hfkit"
+    about = {"title": title, "css": css, "rooms": NAMES, "room": room, "error": error, "note": note, "public": public}
     html, _ = exporter.from_notebook_node(_answer_first(notebook), resources={"hfkit": about})
     page = "\n".join(line.rstrip() for line in str(html).splitlines() if line.strip()) + "\n"
-    gate(page, where=f"reports/{room}.html")
+    gate(page, where=f"reports/{room}.html", alone=public)
     return page
 
 
@@ -81,8 +84,9 @@ def _answer_first(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 class _Gate(HTMLParser):
     """Collects what a published page must not hold."""
 
-    def __init__(self) -> None:
+    def __init__(self, alone: bool) -> None:
         super().__init__(convert_charrefs=True)
+        self.alone = alone
         self.found: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -94,14 +98,18 @@ class _Gate(HTMLParser):
         if tag == "img" and not (given.get("src", "").startswith("data:image/png;base64,") and given.get("alt")):
             self.found.append("<img> that is not an inline PNG with alt text")
         link = given.get("href", "")
-        if link and not (link.startswith("#") or (link.endswith(".html") and link[:-5].isidentifier())):
+        if link and not (
+            link.startswith("#") or (not self.alone and link.endswith(".html") and link[:-5].isidentifier())
+        ):
             self.found.append(f"a link to {link[:60]}")
         if tag == "meta" and given.get("http-equiv", "").lower() not in ("", "content-security-policy"):
             self.found.append(f"<meta http-equiv={given['http-equiv']}>")
 
 
-def gate(page: str, *, where: str) -> None:
+def gate(page: str, *, where: str, alone: bool = False) -> None:
     """Refuse a page with anything outside the allow-list: scripts, handlers, frames, forms, outside links, bare images.
+
+    `alone`: a page that goes out by itself, and may not link to another one.
 
     >>> gate('<p class="say">fine</p>', where="here")
     >>> gate('<img src="x" onerror="alert(1)">', where="here")
@@ -109,7 +117,7 @@ def gate(page: str, *, where: str) -> None:
         ...
     hfkit.shared.errors.StageError: StageError: expected a page without scripts, outside links or bare images, found ...
     """
-    parser = _Gate()
+    parser = _Gate(alone)
     parser.feed(page)
     parser.close()
     if parser.found:

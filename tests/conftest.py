@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 sys.path.insert(0, str(Path(__file__).parent))
 
-TREE = ("hfkit", "notebooks", "dvc.yaml", "params.yaml", "requirements.txt", "data/raw", ".dvcignore", "pyproject.toml")
+TREE = ("hfkit", "notebooks", "dvc.yaml", "params.yaml", "requirements.txt", "data/raw", "data/ledger",
+        ".dvcignore", "pyproject.toml")  # fmt: skip
 MADE = ("dvc.lock", "data", "build", "reports", "metrics", "plots", ".dvc/cache")
 
 

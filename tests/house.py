@@ -23,6 +23,7 @@ ALLOWED = {  # floor -> what a module there may import from hfkit
     "commands": {"commands", "formats", "room", "run", "page", "shared"},
     "cli": {"commands", "shared"},
 }
+SHARED = ("params.yaml", "project")  # the one section that is no room
 DISK = {"open", "Path", "tables", "read_csv", "read_parquet", "to_csv", "to_parquet", "tempfile", "shutil", "os"}
 PICTURES = {"matplotlib", "plots", "show", "seaborn"}
 CLOCK = {"time", "today", "now", "utcnow"}
@@ -65,7 +66,7 @@ def names(root: Path) -> list[str]:
         "notebooks": sorted(p.stem for p in (root / "notebooks").glob("*.ipynb")),
     }.items():
         breaches += [f"{place}: no {r}" for r in ROOMS if r not in found]
-        breaches += [f"{place}: {x} is no room" for x in found if x not in ROOMS]
+        breaches += [f"{place}: {x} is no room" for x in found if x not in ROOMS and (place, x) != SHARED]
     for room in ROOMS:
         if not ((root / "hfkit" / f"{room}.py").is_file() or (root / "hfkit" / room / "__init__.py").is_file()):
             breaches.append(f"hfkit: no {room}")
@@ -194,9 +195,19 @@ def deps(root: Path) -> list[str]:
         breaches += [f"{room}: no dep {d}" for d in sorted(need) if not _covered(d, have)]
         if "${" in str(stage.get("cmd")):
             breaches.append(f"{room}: ${{...}} in cmd")
-        if stage.get("params") != [room]:
-            breaches.append(f"{room}: params must be [{room}]")
+        if set(stage.get("params", [])) != {room, *_settings(root, room)}:
+            breaches.append(f"{room}: params must be {[room, *_settings(root, room)]}")
     return breaches
+
+
+def _settings(root: Path, room: str) -> list[str]:
+    """What a stage depends on in params.yaml beside its own section: what it inherits, what its notebook asks for."""
+    cells = _notebook(root, room).cells
+    code = "\n".join(c.source for c in cells if c.cell_type == "code")
+    other = [r for r in re.findall(r"params\.values\(\"(\w+)\"\)", code) if r != room]
+    whole = ["project"] if "params.project()" in code else []
+    inherited = [p.name for p in params.declared(cells, room=room) if p.name in params.INHERITED]
+    return [*other, *whole, *(f"project.{name}" for name in inherited if not whole)]
 
 
 def _covered(path: str, have: set[str]) -> bool:
@@ -241,6 +252,7 @@ def _files(root: Path, name: str) -> list[Path]:
 def _reads(root: Path, room: str) -> set[str]:
     code = "\n".join(c.source for c in _notebook(root, room).cells if c.cell_type == "code")
     folders = {f"data/{r}" for r in re.findall(r"tables\.(?:read|read_record|read_answer)\(\"(\w+)\"", code)}
+    folders |= {f"data/ledger/{r}" for r in re.findall(r"tables\.ledger\(\"(\w+)\"", code)}
     folders |= {f"data/raw/{r}" for r in re.findall(r"tables\.raw_records\(\"(\w+)\"", code)}
     return folders | {"hfkit/page_template"}
 
@@ -291,7 +303,8 @@ def signatures(root: Path) -> list[str]:
     """Every section of params.yaml fits its notebook's parameters cell; plain defaults equal the sample world's."""
     content = params.load(root / "params.yaml")
     breaches = []
-    for room in content:
+    params.project()
+    for room in (r for r in content if r in ROOMS):
         cells = [c for c in _notebook(root, room).cells if "parameters" in c.metadata.get("tags", [])]
         declared = params.signature("\n".join(c.source for c in cells))
         try:

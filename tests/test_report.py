@@ -19,7 +19,7 @@ def test_every_room_before_the_report_has_a_question():
 
 def test_overview_counts_verdicts_and_keeps_every_room():
     table = report.overview({"audit": "fine"}, evidence()).set_index("room")
-    assert len(table) == 12
+    assert len(table) == 13
     assert table.loc["audit", ["pass", "fail", "inconclusive"]].tolist() == [1, 0, 1]
     assert table.loc["retrain", ["pass", "fail", "inconclusive"]].tolist() == [1, 1, 0]
     assert table.loc["monitor", ["answer", "pass"]].tolist() == ["not answered yet", 0]

@@ -153,3 +153,21 @@ def _perspective(
         clusters=() if alone else (served,) if name == "served" else (person, served), cohorts=tuple(groups),
         items=frame["item_id"].to_numpy(object),
     )  # fmt: skip
+
+
+def main_rows(views: Sequence[Perspective], main: Sequence[str]) -> pd.DataFrame:
+    """The rows behind the gates, for the room that counts them for people outside.
+
+    One row a row of a perspective that has a cohort of `main`: perspective, component, item_id, person (a code: who was
+    served, or who judged), event (0 or 1), each model's decision (0 or 1, -1 = no score), and one column for each of
+    these cohorts, as `served.language`, with the group's name. Without any cohort, what was served stands without.
+    """
+    frames = [pd.DataFrame(columns=["perspective", "component", "item_id", "person", "event", *MODELS])]
+    for view in views:
+        groups = {c.name: np.array([str(g) for g in c.groups], object)[c.code] for c in view.cohorts if c.name in main}
+        if (groups or (not main and view.name == "served")) and len(view.event):
+            acted = dict(zip(MODELS, view.acted.T, strict=True))
+            names = np.array(view.components, object)[view.component]
+            frames.append(pd.DataFrame({"perspective": view.name, "component": names, "item_id": view.items,
+                                        "person": view.people, "event": view.event, **acted, **groups}))  # fmt: skip
+    return pd.concat(frames[1:] or frames, ignore_index=True)

@@ -17,7 +17,7 @@ from hfkit.fairness.labels.deciders import fewest_raters
 from hfkit.fairness.labels.rules import by_rule
 from hfkit.fairness.outcomes import COLUMNS as OF_SAVINGS
 from hfkit.fairness.outcomes import Savings
-from hfkit.fairness.perspective import Bools, Floats, Perspective, parts, perspectives
+from hfkit.fairness.perspective import Bools, Floats, Perspective, main_rows, parts, perspectives
 from hfkit.fairness.rates.compare import COLUMNS as OF_RATES
 from hfkit.fairness.rates.compare import Rates, changes
 from hfkit.fairness.rates.extremes import spreads
@@ -67,6 +67,7 @@ class Result:
     outcomes: pd.DataFrame
     representation: pd.DataFrame
     consistency: pd.DataFrame
+    main_rows: pd.DataFrame
     evidence: pd.DataFrame
 
 
@@ -92,7 +93,8 @@ def measure(given: Given, settings: Settings) -> Result:
     return Result(
         gates=judged, size=size, leads=_leads(comparisons, heard, settings), groups=groups,
         changes=changes(comparisons, groups), scores=scores, outcomes=outcomes, representation=heard,
-        consistency=consistency, evidence=pd.concat([judged, evidence.table(facts)], ignore_index=True),
+        consistency=consistency, main_rows=main_rows(views, targets.main),
+        evidence=pd.concat([judged, evidence.table(facts)], ignore_index=True),
     )  # fmt: skip
 
 

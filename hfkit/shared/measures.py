@@ -123,6 +123,7 @@ NAMES = {
     "fairness": (*_OTHERS["fairness"], *_named((*RATES, *SCORES), COMPARED), *_named((*RATES, *SCORES), EXTREMES),
                  *_named((SAVING,), ("{} gap", "{}")), *_named((SAME_TEXT,), OF_MODELS)),
     "calibration": _named((*_CALIBRATION, *SCORES[2:], SCORES[0]), (*OF_MODELS, "{} (baseline, all rows)")),
+    "card": (),
     "report": (),
 }  # fmt: skip
 """The names a room's evidence may have; "*" stands for what data decide (a signal, an arm)."""

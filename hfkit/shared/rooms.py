@@ -26,6 +26,7 @@ ROOMS = (
     Room("monitor", "Has anything changed since: inputs, scores, latency, errors, feedback?"),
     Room("decide", "May we ship it, and who says so?"),
     Room("retrospective", "What was promised last time, what happened, which feedback paid off?"),
+    Room("card", "What may people outside know, and what was done with the feedback?"),
     Room("report", "Where do we stand?"),
 )
 NAMES = tuple(room.name for room in ROOMS)

@@ -73,12 +73,21 @@ def secret() -> bytes:
 
 def raw_records(folder: str) -> Iterator[tuple[str, Any]]:
     """The JSON records people put into one folder of data/raw (signoffs, releases), by file name."""
-    for file in sorted(raw(folder).glob("*.json")):
+    return _records(f"data/raw/{folder}")
+
+
+def ledger(folder: str) -> Iterator[tuple[str, Any]]:
+    """The JSON records of one folder of data/ledger (editions): what was decided and published, by file name."""
+    return _records(f"data/ledger/{folder}")
+
+
+def _records(folder: str) -> Iterator[tuple[str, Any]]:
+    for file in sorted((ROOT / folder).glob("*.json")):
         try:
             yield file.name, orjson.loads(file.read_bytes())
         except orjson.JSONDecodeError as e:
             raise MissingFile(
-                expected="valid JSON", found=str(e), where=f"data/raw/{folder}/{file.name}", todo="correct the file",
+                expected="valid JSON", found=str(e), where=f"{folder}/{file.name}", todo="correct the file",
             ) from None  # fmt: skip
 
 
