@@ -22,6 +22,7 @@ from sklearn.linear_model import LogisticRegression
 from hfkit.shared import evidence as ev
 from hfkit.shared import intervals, schema
 from hfkit.shared.errors import ParamError
+from hfkit.shared.learn import teaching
 
 ABSTAIN = "abstain"
 MIN_TEXTS = 20
@@ -165,11 +166,12 @@ def cross_fit(feedback: pd.DataFrame, text: pd.Series, *, folds: int = 5) -> pd.
     fed, words = feedback[keep], text[keep].to_numpy()
     group = groups(text[keep], fed["rater_id"])
     # Largest groups first, then dealt like cards: folds of nearly equal size without any chance.
+    teaches = teaching(fed).to_numpy()
     rank = np.argsort(np.argsort(-np.bincount(group), kind="stable"), kind="stable")
     fold, filed = rank[group] % folds, fed["component"].to_numpy()
     p = np.zeros((len(fed), len(classes)))
     for f in range(folds):
-        train, test = fold != f, fold == f
+        train, test = (fold != f) & teaches, fold == f
         if not test.any() or len(np.unique(filed[train])) < 2:
             continue
         bag = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\w+")

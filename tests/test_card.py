@@ -50,7 +50,8 @@ def world(seed: int, *, n: int = 400, raters: int = 60, without: str = "") -> di
     answers = pd.DataFrame({
         "feedback_id": [f"f{k}" for k in votes.index], "item_id": items["item_id"].to_numpy()[votes["item"]],
         "rater_id": votes["rater"].map("r{}".format), "label": votes["label"], "value": votes["label"].astype(str),
-        "created_at": day, "rater_kind": "human", "rater.z": np.where(votes["rater"] < 8, "few", "many"),
+        "created_at": day, "rater_kind": "human", "for_publication": 1,
+        "rater.z": np.where(votes["rater"] < 8, "few", "many"),
     }).reset_index(drop=True)  # fmt: skip
     judgements = answers.assign(component="c", unit_id=None, weight=1.0)
     who = answers[["rater_id", "rater.z"]].drop_duplicates().rename(columns={"rater.z": "cohort.z"})

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hfkit import clean, formats
-from hfkit.clean import private
+from hfkit.clean import consent, private
+from hfkit.clean.ledger import Ledger
 from hfkit.shared import schema, tables
 from hfkit.shared.errors import BadValue, HfkitError, MissingColumn, NothingLeft, ParamError
 from hfkit.shared.records import Records
@@ -60,6 +61,7 @@ ANSWER = {
     "value_text": "t",
     "created_at": "at",
 }
+ASSUMED = clean.consented({}, True)
 ITEMS = [["i1", "safety", "0.9"], ["i2", "safety", "0.1"], ["i3", "search", "0.45"]]
 
 
@@ -74,7 +76,7 @@ def source(name, table, columns, **more):
 
 def run(files, sources, **more):
     records = [formats.read(files[s["name"]], s["format"], source=s["name"]) for s in sources]
-    given = {"components": COMPONENTS, "rubric": RUBRIC, "run_date": "2026-07-06", "assume_consent": True} | more
+    given = {"components": COMPONENTS, "rubric": RUBRIC, "run_date": "2026-07-06", "consent": ASSUMED} | more
     return clean.clean(records, sources=sources, secret=lambda: KEY, **given)
 
 
@@ -165,12 +167,12 @@ def test_consent_comes_first_and_a_withdrawal_wins():
         ["ann@x.org", "withdrawn", "40"],
         ["u2", "yes", "50"],
     ]
-    made = small(answers, raters, assume_consent=False)
+    made = small(answers, raters, consent=clean.consented({}))
     assert made.feedback["feedback_id"].tolist() == ["f0"]
     assert why(made) == [(2, "withdrawn"), (3, "no_consent"), (4, "no_consent"), (5, "no_consent")]
     assert why(made, "people") == [(2, "withdrawn"), (3, "withdrawn"), (4, "no_consent")]
     assert made.raters[["rater_id", "consent", "cohort.age"]].to_numpy().tolist() == [["u0", "granted", "30"]]
-    assumed = small(answers, raters, assume_consent=True)
+    assumed = small(answers, raters, consent=ASSUMED)
     assert assumed.feedback["feedback_id"].tolist() == ["c", "d", "f0"]  # said nothing; "yes" is no agreed word
 
 
@@ -187,9 +189,109 @@ def test_consent_scope_of_one_answer():
         ),
     }
     sources = [source("log", "items", ITEM), source("votes", "feedback", columns)]
-    made = run(files, sources, assume_consent=False)
+    agreed = clean.consented({"training": ["improve"], "evaluation": [" improve "], "publication": ["all uses"]})
+    made = run(files, sources, consent=agreed)
     assert made.feedback["feedback_id"].tolist() == ["b"]
-    assert why(made) == [(1, "withdrawn"), (3, "withdrawn"), (4, "withdrawn"), (5, "no_consent")]
+    assert made.feedback[["for_training", "for_evaluation", "for_publication"]].to_numpy().tolist() == [[1, 1, 0]]
+    assert why(made) == [(1, "no_consent"), (3, "withdrawn"), (4, "withdrawn"), (5, "no_consent")]
+    assert made.refused.words.to_numpy().tolist() == [["consent_scope", "None", 1]]
+
+
+REFUSALS = [
+    "I do not agree", "No, I do not consent", "declined", "opt-out", "nein", "N", "0", "no", "none", "refused", "-",
+    "training: no", "not training", "trainings", "training, evaluation", "research until 2025", "non", "нет", "拒否",
+    "?", "UNDECIDED", "null", "expired", "no training",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("assumed", [False, True, ["publication", "training"]])
+@pytest.mark.parametrize("word", REFUSALS)
+def test_a_word_that_nobody_declared_is_no_consent_in_a_scope_and_of_a_rater(word, assumed):
+    """24 refusals in people's own words; also where consent is assumed, since these people said something."""
+    agreed = clean.consented({"training": ["research"], "evaluation": ["research"]}, assumed)
+    rows = [["f1", "i1", "u1", "thumb", "up", "", "research"], ["f2", "i1", "u2", "thumb", "up", "", word],
+            ["f3", "i2", "u3", "thumb", "up", "", "research"]]  # fmt: skip
+    scope = {k: v for k, v in ANSWER.items() if k != "created_at"} | {"consent_scope": "at"}
+    files = {"log": csv_bytes(["id", "part", "score"], ITEMS),
+             "votes": csv_bytes(["id", "item", "user", "q", "v", "t", "at"], rows),
+             "people": csv_bytes(["user", "consent"], [["u1", "granted"], ["u3", word]])}  # fmt: skip
+    sources = [source("log", "items", ITEM), source("votes", "feedback", scope),
+               source("people", "raters", {"rater_id": "user", "consent": "consent"})]  # fmt: skip
+    made = run(files, sources, consent=agreed)
+    assert made.feedback["feedback_id"].tolist() == ["f1"]
+    assert why(made) == [(2, "no_consent"), (3, "no_consent")]
+    listed = made.refused.words
+    assert listed[["column", "records"]].to_numpy().tolist() == [["consent", 1], ["consent_scope", 1]]
+    assert set(listed["word"]) == {word}
+
+
+@pytest.mark.parametrize(
+    ("words", "assumed", "message"),
+    [
+        ({"trainning": ["yes"]}, False, "purposes of training, evaluation, publication"),
+        ({"training": "yes"}, False, "a list of words under training"),
+        ({"training": ["Withdrawn"]}, False, "words that agree"),
+        ({}, ["everything"], "purposes of training, evaluation, publication"),
+    ],
+)
+def test_a_declaration_of_consent_that_means_nothing_is_an_error(words, assumed, message):
+    with pytest.raises(ParamError, match=message):
+        clean.consented(words, assumed)
+
+
+def test_an_answers_own_scope_goes_before_what_its_rater_stated_and_that_before_what_is_assumed():
+    feedback = pd.DataFrame({"feedback_id": list("abcd"), "rater_id": ["u", "u", "v", None], "_entry": [0, 1, 2, 3],
+                             "consent_scope": ["evaluation", None, None, None]})  # fmt: skip
+    raters = pd.DataFrame({"rater_id": ["U"], "consent": ["training"], "_entry": [4]})
+    ledger = Ledger([Records("x", pd.DataFrame(index=range(5)), range(1, 6))], ["feedback"])
+    rule = clean.consented({}, ["evaluation", "publication"])
+    kept = consent.applied({"raters": raters, "feedback": feedback}, ledger, rule)[0]["feedback"]
+    flags = kept[["for_training", "for_evaluation", "for_publication"]].to_numpy().tolist()
+    assert flags == [["0", "1", "0"], ["1", "0", "0"], ["0", "1", "1"], ["0", "1", "1"]]
+
+
+SPELLINGS = [
+    ("101", "101.0"), ("101", "00101"), ("101", " 101 "), ("Ann@X.org", "mailto:ann@x.org"), ("ann@x.org", "ANN@x.org"),
+    ("U7", "u7"), ("u 7", "u7"), ("ünal", "U\u0308nal"), ("7", "７"), ("0", "000"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("here", "there"), SPELLINGS)
+def test_a_withdrawal_reaches_the_person_under_every_spelling(here, there):
+    made = small([GOOD, ["a", "i1", here, "thumb", "up"]], [["u0", "granted", ""], [there, "withdrawn", ""]])
+    assert made.feedback["feedback_id"].tolist() == ["f0"]
+    assert why(made)[0] == (2, "withdrawn")
+    assert made.refused.unreached.empty
+
+
+def test_a_withdrawal_that_reaches_nobody_is_named_with_the_nearest_ids():
+    raters = [
+        ["u0", "granted", ""],
+        ["user-17", "withdrawn", ""],
+        ["", "withdrawn", ""],
+        ["bob@x.org", "withdrawn", ""],
+    ]
+    made = small([GOOD, ["a", "i1", "user_17", "thumb", "up"]], raters)
+    lost = made.refused.unreached.set_index("withdrawal")["nearest"]
+    assert lost["user-17"] == "user_17"
+    assert set(lost.index) == {"user-17", "without an id", "(a personal address)"}
+    assert "3 withdrawals reached no answer" in clean.answer(made)
+
+
+def test_a_withdrawal_does_not_grant_under_another_spelling():
+    """Matched loosely to refuse, exactly to agree: 00101 may be somebody else's id."""
+    made = small([GOOD, ["a", "i1", "101", "thumb", "up"]], [["u0", "granted", ""], ["00101", "granted", ""]],
+                 consent=clean.consented({}))  # fmt: skip
+    assert made.feedback["feedback_id"].tolist() == ["f0"]
+
+
+def test_a_damaged_record_of_a_raters_source_stops_the_stage():
+    files = {"log": csv_bytes(["id", "part", "score"], ITEMS), "people": b"user,consent\nu0,granted\nu1,withdrawn,\n\n",
+             "votes": csv_bytes(["id", "item", "user", "q", "v", "t", "at"], [[*GOOD, "", ""]])}  # fmt: skip
+    sources = [source("log", "items", ITEM), source("votes", "feedback", ANSWER),
+               source("people", "raters", {"rater_id": "user", "consent": "consent"})]  # fmt: skip
+    with pytest.raises(BadValue, match=r"1 damaged: record 2 \(field count\)(.|\n)*source people"):
+        run(files, sources)
 
 
 TIMES = {
@@ -549,8 +651,14 @@ def test_the_bad_input_pack_through_the_whole_room(name, expected):
     ]
     files = {"log": csv_bytes(["id", "part", "score"], ITEMS), "votes": data, "people": data}
     number = int(name[:3])
+    given = {"components": COMPONENTS, "rubric": RUBRIC, "run_date": "2026-07-06", "consent": clean.consented({})}
     try:
-        made = run(files, sources, assume_consent=False)
+        log, answers, raters = (formats.read(files[s["name"]], s["format"], source=s["name"]) for s in sources)
+        if {reason for _, reason, _ in raters.rejects} - {"blank_line"}:
+            with pytest.raises(BadValue, match="somebody's withdrawal"):
+                clean.clean([log, answers, raters], sources=sources, **given)
+        whole = Records(raters.source, raters.frame, raters.lines)  # as if the owner had taken the damaged ones out
+        made = clean.clean([log, answers, whole], sources=sources, secret=lambda: KEY, **given)
     except HfkitError:
         assert number == 120 or expected["file"] == "error" or expected["accepted"] == 0
         return
@@ -588,7 +696,7 @@ def test_the_books_balance_whatever_comes_in(lines):
             components=COMPONENTS,
             rubric=RUBRIC,
             run_date="2026-07-06",
-            assume_consent=True,
+            consent=ASSUMED,
             secret=lambda: KEY,
         )
     except NothingLeft:
@@ -605,6 +713,7 @@ def world(params, folder):
     given = yaml.safe_load(params.read_text())["clean"]
     records = [formats.read((folder / s["path"]).read_bytes(), s["format"], source=s["name"]) for s in given["sources"]]
     bins = given.pop("bins", {})
+    given["consent"] = clean.consented(given.get("consent", {}), given.pop("assume_consent", False))
     return clean.binned(clean.clean(records, **given, secret=lambda: KEY), bins)
 
 

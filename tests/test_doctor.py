@@ -48,7 +48,7 @@ def test_a_lock_file_that_dvc_refuses_is_removed_wherever_it_was_cut(scratch):
             finding.cure()
         assert file.exists() != wrong
         count += wrong
-    assert 10 < count < 43  # a whole one stays
+    assert 5 < count < 43  # a whole one stays
 
 
 @pytest.mark.parametrize(

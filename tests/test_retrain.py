@@ -55,7 +55,7 @@ def make(n: int = 900, seed: int = 3, baseline: str = "overconfident") -> dict[s
 
 
 def run(world: dict[str, pd.DataFrame], **recipe: object) -> tuple[retrain.Retrained, pd.DataFrame]:
-    splits = retrain.split(world["items"], seed=1, test=0.3, calibrate=0.2)
+    splits = learn.split(world["items"], seed=1, test=0.3, calibrate=0.2)
     tables = {k: world[k] for k in ("labels", "judgements", "rows", "components")}
     return retrain.train(world["items"], splits, **tables, recipe=retrain.Recipe(**recipe)), splits
 
@@ -100,18 +100,18 @@ def test_near_texts_are_one_group_exactly_as_by_brute_force():
 def test_no_text_is_on_two_sides_and_shares_are_as_asked():
     items = make(n=1500)["items"]
     shout = items.assign(item_id="x" + items["item_id"], text=items["text"].str.upper() + " !!!")
-    splits = retrain.split(pd.concat([items, shout]), seed=7, test=0.3, calibrate=0.2)
+    splits = learn.split(pd.concat([items, shout]), seed=7, test=0.3, calibrate=0.2)
     both = splits.set_index("item_id")["split"]
     assert (both[items["item_id"]].to_numpy() == both["x" + items["item_id"]].to_numpy()).all()
     share = splits["split"].value_counts(normalize=True)
     assert share["test"] == pytest.approx(0.3, abs=0.04)
     assert share["calibrate"] == pytest.approx(0.2, abs=0.04)
-    assert not splits.equals(retrain.split(pd.concat([items, shout]), seed=8, test=0.3, calibrate=0.2))
+    assert not splits.equals(learn.split(pd.concat([items, shout]), seed=8, test=0.3, calibrate=0.2))
 
 
 def test_items_without_a_text_are_split_by_item():
     items = pd.DataFrame({"item_id": [str(i) for i in range(100)], "text": pd.Series([None] * 100, dtype="str")})
-    assert retrain.split(items, seed=1, test=0.3, calibrate=0.2)["group"].nunique() == 100
+    assert learn.split(items, seed=1, test=0.3, calibrate=0.2)["group"].nunique() == 100
 
 
 # --- the fit

@@ -46,6 +46,7 @@ def answers(made, items):
 def cleaned():
     section = params.section("clean")
     section.pop("bins", None)
+    section["consent"] = clean.consented(section["consent"], section.pop("assume_consent"))
     return clean.clean(formats.read_sources(section["sources"]), **section)
 
 

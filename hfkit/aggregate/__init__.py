@@ -13,10 +13,11 @@ import pandas as pd
 from hfkit.aggregate.crowd import dawid_skene, shares
 from hfkit.aggregate.estimate import METHODS, jeffreys, judgements, labels
 from hfkit.aggregate.measures import flips, measure, overruled
+from hfkit.shared.learn import split
 
 __all__ = [
     "METHODS", "Aggregated", "answer", "combine", "dawid_skene", "flips", "jeffreys", "judgements", "labels",
-    "measure", "overruled", "shares",
+    "measure", "overruled", "shares", "split",
 ]  # fmt: skip
 
 

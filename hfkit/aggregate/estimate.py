@@ -16,11 +16,14 @@ Floats = npt.NDArray[np.float64]
 
 
 def judgements(
-    feedback: pd.DataFrame, items: pd.DataFrame, raters: pd.DataFrame, trust: pd.DataFrame, *, drop_flagged: bool
-) -> pd.DataFrame:
+    feedback: pd.DataFrame, items: pd.DataFrame, raters: pd.DataFrame, trust: pd.DataFrame, *, drop_flagged: bool,
+    splits: pd.DataFrame | None = None,
+) -> pd.DataFrame:  # fmt: skip
     """Which answers say what, by whom, about whom? Every labelled answer, shaped as schema.JUDGEMENTS.
 
-    weight is 0 for an answer of a flagged rater if `drop_flagged`, else 1. score is the logged score of the item,
+    weight is 0 for an answer of a flagged rater if `drop_flagged`, else 1. With `splits` (item_id, split) it is also 0
+    where the rater did not agree to what the item is for: `for_evaluation` on test items, `for_training` on all
+    others. So no answer teaches or judges a model without consent to just that. score is the logged score of the item,
     missing where the answer is about another component than the one that made the item. Cohorts of the item become
     served.*, those of the rater rater.*; unknown ones are "not stated". unit_id is that of the item. Raises NothingLeft
     without a labelled answer.
@@ -36,6 +39,8 @@ def judgements(
     out = rows.assign(
         label=rows["label"].round().astype("int64"), weight=(~rows["rater_id"].isin(flagged)).astype(float)
     )  # fmt: skip
+    if splits is not None:
+        out["weight"] *= permitted(out, splits)
     served = out[["item_id"]].merge(items, on="item_id", how="left", validate="many_to_one")
     out["unit_id"] = served["unit_id"].to_numpy()
     out["score"] = served["score"].where(served["component"] == out["component"]).to_numpy()
@@ -44,6 +49,17 @@ def judgements(
         for column in schema.cohorts(table):
             out[family + column.removeprefix("cohort.")] = cohorts.words(table[column]).to_numpy()
     return schema.shape(out, schema.JUDGEMENTS)
+
+
+def permitted(rows: pd.DataFrame, splits: pd.DataFrame) -> pd.Series:
+    """1 where the rater agreed to what the item of an answer is for, 0 where not, or where nothing is said.
+
+    >>> rows = pd.DataFrame({"item_id": ["a", "b"], "for_training": [1, 1], "for_evaluation": [0, 0]})
+    >>> permitted(rows, pd.DataFrame({"item_id": ["a", "b"], "split": ["train", "test"]})).tolist()
+    [1.0, 0.0]
+    """
+    tests = rows["item_id"].map(splits.set_index("item_id")["split"]).eq("test")
+    return rows["for_evaluation"].where(tests, rows["for_training"]).fillna(0).astype(float)
 
 
 def labels(judged: pd.DataFrame, *, method: str) -> pd.DataFrame:

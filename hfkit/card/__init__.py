@@ -31,22 +31,29 @@ def margins(fairness: Mapping[str, Any]) -> dict[str, float]:
     return {m.name: float(fairness["margins"].get(m.name, fairness["margin"])) for m in RATES}
 
 
+def published(feedback: pd.DataFrame) -> pd.DataFrame:
+    """The answers whose raters agreed that they count in public."""
+    return feedback[feedback["for_publication"].eq(1)]
+
+
 def exact(tables: Tables, margin: Mapping[str, float], min_ratio: float) -> Sheet:
     """All exact counts of the card with what is known of them, from the tables of the rooms (never printed)."""
-    sheet = Sheet()
+    sheet, public = Sheet(), published(tables["feedback"])
     verdicts = judged(tables["evidence"], tables["coverage"])
     add_decisions(sheet, tables["main_rows"], verdicts)
     add_verdicts(sheet, verdicts, margin)
-    add_usage(sheet, **{name: tables[name] for name in ("feedback", "rejects", "items", "labels", "training")})
-    people = tables["feedback"].loc[tables["feedback"]["rater_kind"] == "human", "rater_id"]
-    add_heard(sheet, tables["coverage"], people.nunique(), min_ratio)
+    others = {name: tables[name] for name in ("rejects", "items", "labels", "training")}
+    add_usage(sheet, feedback=public, **others)
+    people = editions.answers(public[public["rater_kind"] == "human"], tables["raters"], tables["items"])
+    people = people.dropna(subset="rater_id").drop_duplicates("rater_id")
+    add_heard(sheet, tables["coverage"], people, min_ratio)
     return sheet
 
 
 def protected(sheet: Sheet, tables: Tables, rounding: Rounding, *, last: Sequence[Row], date: str) -> list[Row]:
     """The rows of the card as they may be printed; those that few people moved since stay as in the `last` edition."""
     names = list(dict.fromkeys(key[:3] for key in sheet.counts))
-    behind = editions.answers(tables["feedback"], tables["raters"], tables["items"])
+    behind = editions.answers(published(tables["feedback"]), tables["raters"], tables["items"])
     marks = editions.marks(
         names, editions.tested(tables["judgements"], tables["main_rows"]), behind, editions.served(tables["items"])
     )

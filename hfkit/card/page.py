@@ -100,9 +100,10 @@ def how_used(card: Sequence[Row], labels: Labels, rounding: Rounding) -> list[st
             if (whole[one]["status"], whole[other]["status"]) == (WITHHELD, FEW):
                 total[one] = f"all but {total[other]}"
     lines = [
-        f"{_upper(total['answers received'])} answers came in; {total['answers used']} were used and "
-        f"{total['answers set aside']} set aside, {total['of these for lack of consent']} of these because the person "
-        "did not agree to this use or took the agreement back.",
+        f"{_upper(total['answers received'])} answers came in that may be counted here; "
+        f"{total['answers used']} were used and {total['answers set aside']} set aside, "
+        f"{total['of these for lack of consent']} of these because the person did not agree to this use or took the "
+        "agreement back.",
         f"Of the answers used, {total['answers of people']} came from people ({total['people who answered']} who can "
         f"be told apart) and {total['answers of programs']} from automatic checks or other models. They concern "
         f"{total['cases with an answer']} of {total['cases served']} cases that the model in use had served.",

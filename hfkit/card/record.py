@@ -56,7 +56,7 @@ def add_verdicts(sheet: Sheet, verdicts: pd.DataFrame, margin: Mapping[str, floa
         row = (str(r.group).partition(".")[0], str(r.component), str(r.group))
         fact = change_fact(row, rates[r.measure], r.verdict, margin[r.measure])
         if fact is not None and all(key in sheet.counts for key in fact.terms):
-            sheet.facts.append(fact)
+            sheet.add(fact)
 
 
 def widening(groups: pd.DataFrame) -> dict[tuple[str, str], float]:

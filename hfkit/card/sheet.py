@@ -39,6 +39,13 @@ class Sheet:
     facts: list[Fact] = field(default_factory=list)
     splits: list[tuple[Key, Key, Key]] = field(default_factory=list)
 
+    def add(self, fact: Fact) -> None:
+        """A fact that follows from a verdict: the verdict rests on all answers, the counts on those for publication, so
+        that it may not hold of them; then it says nothing about them.
+        """
+        if fact.low <= sum(factor * self.counts[key] for key, factor in fact.terms.items()) <= fact.high:
+            self.facts.append(fact)
+
     def total(self, whole: Key, parts: Iterable[Key]) -> None:
         """The parts add up to the whole."""
         self.facts.append(Fact({**dict.fromkeys(parts, 1.0), whole: -1.0}, 0.0, 0.0))
@@ -124,20 +131,21 @@ def change_fact(row: tuple[str, str, str], measure: measures.Rate, verdict: str,
     return Fact(terms, 0.0, np.inf) if verdict == "fail" else Fact(terms, -np.inf, 0.0)
 
 
-def add_heard(sheet: Sheet, coverage: pd.DataFrame, answered: int, min_ratio: float) -> None:
-    """Adds the sheet `heard` from the raters' groups of audit/coverage, and how many people answered."""
+def add_heard(sheet: Sheet, coverage: pd.DataFrame, people: pd.DataFrame, min_ratio: float) -> None:
+    """Adds the sheet `heard`: how many people (one row each, with rater.* groups) answered, for groups of coverage."""
     everyone = ("heard", cohorts.ALL, cohorts.ALL, PEOPLE)
-    sheet.counts[everyone] = answered
+    sheet.counts[everyone] = len(people)
     groups = coverage[coverage["group"].str.startswith("rater.")]
-    for _, part in groups.groupby(groups["group"].str.split("=").str[0], sort=True):
-        keys = {str(r.group): ("heard", cohorts.ALL, str(r.group), PEOPLE) for r in part.itertuples()}
-        sheet.counts |= {keys[str(r.group)]: int(r.n) for r in part.itertuples()}
-        if part["n"].sum() == answered:
+    for attribute, part in groups.groupby(groups["group"].str.split("=").str[0], sort=True):
+        stated = cohorts.words(people[attribute]) if attribute in people else pd.Series(dtype=str)
+        values = {str(g): group.values[0] for g in part["group"] if (group := cohorts.parse(str(g))) is not None}
+        keys = {name: ("heard", cohorts.ALL, name, PEOPLE) for name in values}
+        sheet.counts |= {keys[name]: int((stated == value).sum()) for name, value in values.items()}
+        if sum(sheet.counts[key] for key in keys.values()) == len(people):
             sheet.total(everyone, keys.values())
-        for r in part.itertuples():
+        for r in part[part["reference"].notna() & part["verdict"].isin(["pass", "fail"])].itertuples():
             terms = {keys[str(r.group)]: 1.0, everyone: -min_ratio * float(r.reference)}
-            if r.verdict in ("pass", "fail") and np.isfinite(r.reference):
-                sheet.facts.append(Fact(terms, 0.0, np.inf) if r.verdict == "pass" else Fact(terms, -np.inf, 0.0))
+            sheet.add(Fact(terms, 0.0, np.inf) if r.verdict == "pass" else Fact(terms, -np.inf, 0.0))
 
 
 def add_usage(

@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from hfkit.clean import consent as agreed
 from hfkit.clean import mapping, private, rules, settings, strict
 from hfkit.clean.ledger import Ledger
 from hfkit.shared import schema
-from hfkit.shared.errors import NothingLeft, ParamError
+from hfkit.shared.errors import BadValue, NothingLeft, ParamError
 from hfkit.shared.records import Records
 
 Entries = Sequence[Mapping[str, Any]]
@@ -22,7 +23,8 @@ Entries = Sequence[Mapping[str, Any]]
 class Cleaned:
     """What is left after cleaning, and the books: `masked` by kind, `repeated` by source, `unlabelled` by question.
 
-    `bins` says where numeric attributes were cut into groups (see bins.binned).
+    `refused` lists the consent words that nobody declared, and withdrawals that reached no answer. `bins` says where
+    numeric attributes were cut into groups (see bins.binned).
     """
 
     items: pd.DataFrame
@@ -36,27 +38,31 @@ class Cleaned:
     masked: Counter[str]
     repeated: dict[str, int]
     unlabelled: dict[str, int]
+    refused: agreed.Refused = field(default_factory=agreed.Refused)
     bins: dict[str, list[float]] = field(default_factory=dict)
 
 
 def clean(
     records: Sequence[Records], *, sources: Entries, components: Entries, rubric: Entries, run_date: str,
-    assume_consent: bool = False, secret: Callable[[], bytes] | None = None,
+    consent: agreed.Consent | None = None, secret: Callable[[], bytes] | None = None,
 ) -> Cleaned:  # fmt: skip
     """Which feedback is usable, and what became of the rest?
 
-    `records` come from the format readers, one a source. `secret` gives the key for pseudonyms; it is called only where
+    `records` come from the format readers, one a source. `consent` says which words agree to what (see
+    consent.declared). `secret` gives the key for pseudonyms; it is called only where
     a rater is named by an e-mail address or a phone number. Records of every source are kept or rejected, never lost;
     the order of the records makes no difference to any table but the line numbers in `rejects`.
 
-    Raises ParamError, MissingColumn, BadValue (a score outside 0..1), NothingLeft, StageError (books out of balance).
+    Raises ParamError, MissingColumn, BadValue (a score outside 0..1, a damaged record of a raters source), NothingLeft,
+    StageError (books out of balance).
     """
     given = settings.check(sources, components, rubric)
     latest = _latest(run_date)
     named = {r.source: r for r in records}
+    _whole([named[s.name] for s in given.sources if s.table == "raters"])
     ledger = Ledger([named[s.name] for s in given.sources], [s.table for s in given.sources])
     parts = _parts(ledger, given.sources)
-    parts = rules.consent(parts, ledger, assume=assume_consent)
+    parts, refused = agreed.applied(parts, ledger, consent or agreed.declared({}))
     for name, frame in parts.items():
         parts[name] = _named(strict.typed(frame, schema.TABLES[name], ledger, latest), secret)
     claims = dict(parts)
@@ -70,8 +76,21 @@ def clean(
     return Cleaned(
         **shaped, components=_components(given), rejects=ledger.rejects(),
         accounts=ledger.accounts(_kept(claims, made, ledger)), masked=masked, repeated=repeated,
-        unlabelled=_unlabelled(shaped["feedback"], given),
+        unlabelled=_unlabelled(shaped["feedback"], given), refused=refused,
     )  # fmt: skip
+
+
+def _whole(sources: Sequence[Records]) -> None:
+    """Every record of a raters source must be readable: a damaged one may be somebody's withdrawal."""
+    for records in sources:
+        damaged = [(line, reason) for line, reason, _ in records.rejects if reason != "blank_line"]
+        if damaged:
+            listed = ", ".join(f"{line} ({reason.replace('_', ' ')})" for line, reason in damaged[:5])
+            raise BadValue(
+                expected="every record of a raters source whole: a damaged one may be somebody's withdrawal",
+                found=f"{len(damaged)} damaged: record {listed}", where=f"source {records.source}",
+                todo="correct these records in the export, and copy it again",
+            )  # fmt: skip
 
 
 def _latest(run_date: str) -> pd.Timestamp:

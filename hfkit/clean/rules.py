@@ -1,4 +1,4 @@
-"""Rules between rows: consent first, then duplicates, joins, references between tables, and what an answer means."""
+"""Rules between rows: duplicates, joins, references between tables, and what an answer means."""
 
 from __future__ import annotations
 
@@ -11,48 +11,7 @@ from hfkit.clean.settings import AtLeast, AtMost, Component, Rubric
 from hfkit.clean.strict import numbers
 from hfkit.shared import schema
 
-GRANTED = {"granted": "granted", "true": "granted", "withdrawn": "withdrawn", "false": "withdrawn"}
-REFUSING = ("none", "withdrawn", "false", "no", "0")
-
 Parts = dict[str, pd.DataFrame]
-
-
-def consent(parts: Parts, ledger: Ledger, *, assume: bool) -> Parts:
-    """Who may be used at all? Runs before any other rule, on the values as written.
-
-    A withdrawal anywhere takes out all of that rater's answers (`withdrawn`); a refusing consent_scope takes out the
-    answer, and every other record of the same answer. Consent that nobody stated, or in words other than granted or
-    true, is no consent (`no_consent`), unless `assume`.
-    """
-    raters, feedback = parts["raters"], parts["feedback"]
-    stated = _column(raters, "consent").map(lambda v: GRANTED.get(v, "unclear") if isinstance(v, str) else None)
-    who = _person(raters)
-    by_rater = {k: set(who[stated.eq(k).to_numpy()].dropna()) for k in ("granted", "withdrawn", "unclear")}
-    author = _person(feedback)
-    scope = _column(feedback, "consent_scope").map(lambda v: v.strip().casefold() if isinstance(v, str) else None)
-    refused = set(_column(feedback, "feedback_id")[scope.isin(REFUSING).to_numpy()].dropna())
-    ledger.reject(raters, who.isin(by_rater["withdrawn"]), "withdrawn", "consent")
-    ledger.reject(feedback, author.isin(by_rater["withdrawn"]), "withdrawn", "consent")
-    ledger.reject(feedback, _column(feedback, "feedback_id").isin(refused), "withdrawn", "consent_scope")
-    ledger.reject(raters, who.isin(by_rater["unclear"]), "no_consent", "consent")
-    ledger.reject(feedback, author.isin(by_rater["unclear"]), "no_consent", "consent")
-    if not assume:
-        agreed = scope.notna() | author.isin(by_rater["granted"])
-        ledger.reject(feedback, ~agreed, "no_consent", "consent_scope")
-        named = by_rater["granted"] | set(author[(agreed & ~scope.isin(REFUSING)).to_numpy()].dropna())
-        ledger.reject(raters, ~who.isin(named), "no_consent", "consent")
-    raters = raters.assign(consent=stated) if "consent" in raters else raters
-    return parts | {"raters": ledger.keep(raters), "feedback": ledger.keep(feedback)}
-
-
-def _column(frame: pd.DataFrame, name: str) -> pd.Series:
-    return frame[name] if name in frame else pd.Series(None, index=frame.index, dtype="object")
-
-
-def _person(frame: pd.DataFrame) -> pd.Series:
-    """rater_id so that a withdrawal under Ann@x.org also reaches ann@x.org."""
-    ids = _column(frame, "rater_id")
-    return ids.map({v: normalised(v)[0].strip().casefold() for v in ids.dropna().unique()})
 
 
 def single(frame: pd.DataFrame, key: tuple[str, ...], ledger: Ledger, *, distinct: bool) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hfkit.shared import schema
 from hfkit.shared.errors import ParamError
 
-_MADE_HERE = {"feedback": ("component", "label")}
+_MADE_HERE = {"feedback": ("component", "label", "for_training", "for_evaluation", "for_publication")}
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,60}")
 
 

@@ -25,6 +25,15 @@ def evidence(cleaned: Cleaned) -> pd.DataFrame:
     for kind, n in sorted(cleaned.masked.items()):
         note = "masked before writing; names and postal addresses are not found"
         rows.append(ev.row("personal data masked", group=f"kind={kind}", value=float(n), n=read, note=note))
+    words, lost = cleaned.refused.words, len(cleaned.refused.unreached)
+    if len(words):
+        note = "none of these words is declared under clean.consent; the page lists them"
+        rows.append(
+            ev.row("records in undeclared consent words", value=float(words["records"].sum()), n=read, note=note)
+        )
+    if lost:
+        note = "the page names them: is the id written otherwise in the answers?"
+        rows.append(ev.row("withdrawals that reached no answer", value=float(lost), n=read, better="lower", note=note))
     label = cleaned.feedback["label"]
     rows.append(_share("share of answers with a label", "all", int(label.notna().sum()), len(label)))
     for question, n in cleaned.unlabelled.items():
@@ -70,10 +79,16 @@ def answer(cleaned: Cleaned) -> str:
     m = metrics(cleaned)
     share = m["records_kept"] / m["records_read"]
     top = cleaned.rejects["reason"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    lost = len(cleaned.refused.unreached)
+    warning = (
+        f" {lost:,} withdrawal{'s' * (lost != 1)} reached no answer: see below, before anything is used."
+        if lost
+        else ""
+    )
     most = f", most often {top.index[0].replace('_', ' ')} ({top.iloc[0]:,})" if len(top) else ""
     return (
         f"{share:.1%} of {m['records_read']:,} records are usable: {m['answers']:,} answers by "
         f"{m['raters']:,} known raters on {m['items']:,} items, {m['labelled_answers']:,} of them with a label. "
         f"{m['records_rejected']:,} records were set aside{most}; {m['personal_data_masked']:,} pieces of personal "
-        "data were masked."
+        "data were masked." + warning
     )

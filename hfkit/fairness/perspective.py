@@ -31,7 +31,8 @@ class Perspective:
     `component` is a code into `components`, `event` the label (0 or 1), `score` (row x model, NaN = none) the
     probability behind each decision, `acted` (row x model) the decision: 1 acts, 0 does not, -1 has no score. `people`
     are codes of who is counted (who was served, or who judged), `clusters` codes of rows that go together, none where
-    all stand alone. `items` is the item_id of each row.
+    all stand alone. `items` is the item_id of each row; `public` whether
+    somebody who judged it agreed to publication.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Perspective:
     clusters: tuple[Codes, ...]
     cohorts: tuple[Cohort, ...]
     items: npt.NDArray[np.object_]
+    public: Bools | None = None
 
     @property
     def unit(self) -> str:
@@ -104,7 +106,11 @@ def perspectives(
     by_item = test.merge(labels[["item_id", "component", "p", "label"]], on=["item_id", "component"])
     tied = by_item["p"] == 0.5
     ties = by_item[tied].groupby("component").size().rename("ties").reset_index()
-    by_item = by_item[~tied].merge(items, on="item_id", how="left").sort_values(["component", "item_id"])
+    agreed = judgements["for_publication"].eq(1) if "for_publication" in judgements else judgements["weight"].ge(0)
+    judgements = judgements.assign(public=agreed)
+    public = judgements[judgements["weight"] > 0].groupby(["item_id", "component"])["public"].any().reset_index()
+    by_item = by_item.merge(public, on=["item_id", "component"], how="left")
+    by_item = by_item[~tied.to_numpy()].merge(items, on="item_id", how="left").sort_values(["component", "item_id"])
     by_item = by_item.assign(person=person_served(by_item), **_absent(judgements, population))
     answers = judgements.loc[judgements["weight"] > 0].drop(columns=["score"])
     by_answer = answers.merge(test, on=["item_id", "component"]).sort_values("feedback_id")
@@ -151,16 +157,17 @@ def _perspective(
         component=pd.Index(components["component"]).get_indexer(frame["component"]).astype(np.int64),
         event=frame["label"].to_numpy(np.int64), score=score, acted=acted, people=person,
         clusters=() if alone else (served,) if name == "served" else (person, served), cohorts=tuple(groups),
-        items=frame["item_id"].to_numpy(object),
+        items=frame["item_id"].to_numpy(object), public=frame["public"].eq(True).to_numpy(),
     )  # fmt: skip
 
 
 def main_rows(views: Sequence[Perspective], main: Sequence[str]) -> pd.DataFrame:
     """The rows behind the gates, for the room that counts them for people outside.
 
-    One row a row of a perspective that has a cohort of `main`: perspective, component, item_id, person (a code: who was
-    served, or who judged), event (0 or 1), each model's decision (0 or 1, -1 = no score), and one column for each of
-    these cohorts, as `served.language`, with the group's name. Without any cohort, what was served stands without.
+    One row a row of a perspective that has a cohort of `main`, if somebody who judged it agreed to publication:
+    perspective, component, item_id, person (a code: who was served, or who judged), event (0 or 1), each model's
+    decision (0 or 1, -1 = no score), and one column for each of these cohorts, as `served.language`, with the group's
+    name. Without any cohort, what was served stands without.
     """
     frames = [pd.DataFrame(columns=["perspective", "component", "item_id", "person", "event", *MODELS])]
     for view in views:
@@ -168,6 +175,7 @@ def main_rows(views: Sequence[Perspective], main: Sequence[str]) -> pd.DataFrame
         if (groups or (not main and view.name == "served")) and len(view.event):
             acted = dict(zip(MODELS, view.acted.T, strict=True))
             names = np.array(view.components, object)[view.component]
-            frames.append(pd.DataFrame({"perspective": view.name, "component": names, "item_id": view.items,
-                                        "person": view.people, "event": view.event, **acted, **groups}))  # fmt: skip
+            frame = pd.DataFrame({"perspective": view.name, "component": names, "item_id": view.items,
+                                  "person": view.people, "event": view.event, **acted, **groups})  # fmt: skip
+            frames.append(frame[np.zeros(len(frame), bool) if view.public is None else view.public])
     return pd.concat(frames[1:] or frames, ignore_index=True)

@@ -18,6 +18,7 @@ from hfkit.prioritize import cluster as _cluster
 from hfkit.prioritize import issues as _issues
 from hfkit.prioritize.harm import training_value
 from hfkit.prioritize.result import answer, curve, evidence, gained, metrics
+from hfkit.shared.learn import teaching
 
 __all__ = ["Inputs", "answer", "curve", "evidence", "find_issues", "gained", "metrics", "spend"]
 
@@ -61,7 +62,8 @@ def find_issues(
     member = _issues.membership(clustered)
     own = member[member["component"] == member["issue_id"].map(titles.set_index("issue_id")["component"])]
     wrong = own[own["issue_id"].isin(clustered.loc[clustered["wrong"], "issue_id"])]
-    harm = training_value(given.labels, given.judgements, given.items, wrong, given.rater_trust, rng=rng)
+    learned = given.judgements[teaching(given.judgements)]  # it trains small models
+    harm = training_value(given.labels, learned, given.items, wrong, given.rater_trust, rng=rng)
     cost = _issues.expected_cost(given.labels, given.items, given.components)
     worth = _issues.benefits(given.labels, cost, member, given.items, rng=rng)
     return _issues.rank(clustered, titles, worth, harm, days, fdr=fdr), member, harm

@@ -17,12 +17,11 @@ from hfkit.retrain.held_out import curve, scores, test_rows
 from hfkit.retrain.model_file import load_model, model_bytes
 from hfkit.retrain.page import answer, before_after, by_group, metrics, recommend
 from hfkit.shared import evidence as ev
-from hfkit.shared.learn import split
 
 __all__ = [
     "Decided", "Recipe", "Retrained", "Targets", "answer", "before_after", "by_group", "curve", "decided", "evidence",
-    "load_model", "metrics", "model_bytes", "model_files", "predict", "recommend", "split", "test_rows",
-    "thresholds", "train",
+    "load_model", "metrics", "model_bytes", "model_files", "predict", "recommend", "test_rows", "thresholds",
+    "train",
 ]  # fmt: skip
 
 

@@ -124,6 +124,15 @@ def answers(judgements: pd.DataFrame) -> pd.DataFrame:
     return frame.groupby(["item_id", "component"], as_index=False)[["k", "n"]].sum()
 
 
+def teaching(answers: pd.DataFrame) -> pd.Series:
+    """Which answers may any model learn from, by their rater's consent (`for_training`)? All, where none is recorded.
+
+    >>> teaching(pd.DataFrame({"for_training": [1, 0, None]})).tolist()
+    [True, False, False]
+    """
+    return answers["for_training"].eq(1) if "for_training" in answers else pd.Series(True, index=answers.index)
+
+
 def input_names(items: pd.DataFrame, *, text: bool, features: bool, baseline: bool) -> list[str]:
     """What may a model see of an item? `text`, `score` and feature.*, as switched on and not wholly missing.
 

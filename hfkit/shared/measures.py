@@ -77,7 +77,8 @@ _CALIBRATION = (
 )  # fmt: skip
 _OTHERS = {
     "clean": ("share of records kept", "records rejected", "records that repeat another", "personal data masked",
-              "share of answers with a label", "answers without a rubric", "look-alike group names",
+              "share of answers with a label", "answers without a rubric", "records in undeclared consent words",
+              "withdrawals that reached no answer", "look-alike group names",
               "groups made of numbers"),
     "audit": ("alpha nominal", "alpha ordinal", "alpha interval", "flagged share", "burst days", "rater coverage",
               "served coverage", "feedback share", "channel share"),

@@ -25,6 +25,7 @@ from hfkit.shared.errors import ParamError
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "str": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": dict,
+    "bool | list": (bool, list),
 }  # fmt: skip
 _PEOPLE = "min_people: groups of fewer people are named, not numbered"
 _CARD = "nothing: rooms are exact; rounding is for the card"
@@ -35,6 +36,8 @@ SUCCESSORS = {  # what became of parameters that are gone: (room, name) -> what 
     ("prioritize", "explore_share"): "ask_items: items that people have time for",
     ("retrain", "margin"): "min_saving: points per 1,000 served; better means cheaper",
     ("retrain", "n_boot"): "nothing: its intervals are computed, not drawn",
+    ("retrain", "test"): "aggregate.test: the split is made where labels are, by what people agreed to",
+    ("retrain", "calibrate_share"): "aggregate.calibrate_share",
     ("fairness", "min_group"): _PEOPLE,
     ("fairness", "suppress_below"): _PEOPLE,
     ("fairness", "round_to"): _CARD,

@@ -10,8 +10,6 @@ rater (the person who judged); from `aggregate` on they are `served.*` and `rate
 
 from __future__ import annotations
 
-from typing import Any
-
 from hfkit.shared.table_shape import Column, Table, cohorts, restored, shape
 
 __all__ = ["TABLES", "Column", "Table", "cohorts", "restored", "shape"]
@@ -21,10 +19,9 @@ INCONCLUSIVE = "inconclusive"
 VERDICTS = ("pass", "fail", INCONCLUSIVE, "info")
 BETTER = ("higher", "lower", "target", "none")
 
-
-def _c(name: str, type: str, meaning: str, **more: Any) -> Column:
-    return Column(name, type, meaning, **more)
-
+_c = Column
+_USES = {"training": "a model learns from it", "evaluation": "it judges a model", "publication": "it counts in public"}
+_PURPOSES = tuple(_c(f"for_{k}", "int", f"1 where the rater agreed that {v}", low=0, high=1) for k, v in _USES.items())
 
 ITEMS = Table(
     "items",
@@ -70,6 +67,7 @@ FEEDBACK = Table(
         _c("model_version", "str", "the version the rater saw"),
         _c("component", "str", "added by clean: the component the rubric says the answer is about", required=True),
         _c("label", "float", "added by clean: 1 event, 0 no event, missing = no label", low=0, high=1),
+        *_PURPOSES,
     ),
     key=("feedback_id",),
 )
@@ -191,8 +189,9 @@ JUDGEMENTS = Table(
         _c("channel", "str", "how it arrived", required=True),
         _c("created_at", "time", "when it was given, UTC"),
         _c("label", "int", "1 event, 0 no event, by this rater", required=True, low=0, high=1),
-        _c("weight", "float", "how much it counts; 0 = a flagged rater", required=True, low=0),
+        _c("weight", "float", "how much it counts; 0 = a flagged rater or no consent to this", required=True, low=0),
         _c("score", "float", "the logged score; missing = none", low=0, high=1),
+        *_PURPOSES,
     ),
     families=("served.", "rater."),
     key=("feedback_id",),

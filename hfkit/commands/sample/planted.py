@@ -64,9 +64,10 @@ def world(items: int = 6000, seed: int = SEED) -> dict[str, Any]:
         text if secret is None else f"{text}{v.SECRETS[secret[0]].format(f'[{secret[0]}]')}"
         for text, secret in zip(fed["value_text"], fed["_secret"], strict=True)
     ]
+    used = dict.fromkeys(("for_training", "for_evaluation", "for_publication"), 1)
     return {
         "items": schema.shape(_open(b.items), schema.ITEMS),
-        "feedback": schema.shape(_open(fed.assign(value_text=masked))[keep], schema.FEEDBACK),
+        "feedback": schema.shape(_open(fed.assign(value_text=masked, **used))[keep], schema.FEEDBACK),
         "raters": schema.shape(_open(b.raters)[~out], schema.RATERS),
         "population": schema.shape(population(), schema.POPULATION),
         "policy": schema.shape(policy(), schema.POLICY),
