@@ -317,7 +317,7 @@ BAD_TIMES = {
 
 
 def test_times_by_the_grammar():
-    good = small([[f"f{i}", "i1", "u", "thumb", "up", "", t] for i, t in enumerate(TIMES)])
+    good = small([[f"f{i}", "i1", f"u{i}", "thumb", "up", "", t] for i, t in enumerate(TIMES)])
     assert [t.isoformat() for t in good.feedback["created_at"].dt.tz_localize(None)] == list(TIMES.values())
     bad = small([GOOD, *([f"g{i}", "i1", "u", "thumb", "up", "", t] for i, t in enumerate(BAD_TIMES))])
     assert [reason for _, reason in why(bad)] == list(BAD_TIMES.values())

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
+from hfkit.clean.private import mask
 from hfkit.shared import schema
 from hfkit.shared.errors import StageError
 from hfkit.shared.records import Records
+
+SHOWN = ("not_a_time", "not_a_number", "out_of_range", "not_in_list", "type")  # reasons that a value explains
 
 
 class Ledger:
@@ -20,6 +24,8 @@ class Ledger:
         self.first = np.concatenate([[0], np.cumsum([r.read for r in records])]).astype(int)
         self.reason = np.full(self.first[-1], "", dtype=object)
         self.column = np.full(self.first[-1], "", dtype=object)
+        self.blank: Counter[str] = Counter()  # cells left blank, by source: no answers, and no records either
+        self._example: dict[tuple[int, str, str], object] = {}
         self.line = np.zeros(self.first[-1], dtype=int)
         for r, start in zip(self.records, self.first, strict=False):
             good = len(r.frame)
@@ -29,13 +35,22 @@ class Ledger:
 
     def reject(self, frame: pd.DataFrame, bad: pd.Series | np.ndarray, reason: str, column: str = "") -> None:
         """Reject the records behind the rows of `frame` where `bad` is true."""
-        entries = frame["_entry"].to_numpy()[np.asarray(bad, dtype=bool)]
+        bad = np.asarray(bad, dtype=bool)
+        entries = frame["_entry"].to_numpy()[bad]
+        if len(entries) and column in frame and reason in SHOWN:
+            self._example.setdefault(
+                (int(self._source(entries[:1])[0]), reason, column), frame[column].to_numpy()[bad][0]
+            )
         entries = entries[self.reason[entries] == ""]
         self.reason[entries], self.column[entries] = reason, column
 
     def keep(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows whose record is not rejected."""
         return frame[self.reason[frame["_entry"].to_numpy()] == ""]
+
+    def examples(self) -> dict[tuple[str, str, str], str]:
+        """One value for each source, reason and column where a way of writing is at fault; personal data masked."""
+        return {(self.records[i].source, r, c): repr(mask(str(v))[0][:40]) for (i, r, c), v in self._example.items()}
 
     def rejects(self) -> pd.DataFrame:
         """The agreed table of rejects: source, line, reason, column at fault. No text and no personal data."""

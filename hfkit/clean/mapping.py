@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from hfkit.clean import spelling
 from hfkit.clean.ledger import Ledger
 from hfkit.clean.settings import Source, near
+from hfkit.shared import schema
 from hfkit.shared.errors import MissingColumn
 from hfkit.shared.records import Records
 
@@ -29,8 +31,31 @@ def rows(records: Records, source: Source, ledger: Ledger, first: int) -> pd.Dat
         frame = _long(frame, source)
     out = {"_entry": frame["_entry"]}
     for name, spec in source.columns.items():
-        out[name] = _column(frame, spec, source, f"columns.{name}", ledger)
-    return pd.DataFrame(out).reset_index(drop=True)
+        out[name] = _spelled(_column(frame, spec, source, f"columns.{name}", ledger), name, source)
+    made = pd.DataFrame(out).reset_index(drop=True)
+    return _answered(made, source, ledger) if source.table == "feedback" else made
+
+
+def _spelled(values: pd.Series, name: str, source: Source) -> pd.Series:
+    """Times and numbers as the source says that it writes them, in the one form that is read everywhere."""
+    column = schema.TABLES[source.table].column(name)
+    kind = column.type if column else "str"
+    if kind == "time" and source.time:
+        return spelling.times(values, source.time)
+    numeric = kind in ("float", "int") or name == "value" or name.startswith(("cohort.", "feature."))
+    return spelling.numbers(values) if numeric and source.decimal == "," else values
+
+
+def _answered(rows: pd.DataFrame, source: Source, ledger: Ledger) -> pd.DataFrame:
+    """Cells left blank are no answers: of a record with an answer the blank ones are counted apart, one without any is
+    rejected as `blank`.
+    """
+    spoken = [c for c in ("value", "value_text", "correction") if c in rows]
+    empty = rows[spoken].isna().all(axis=1) if spoken else pd.Series(False, index=rows.index)
+    silent = ~rows["_entry"].isin(rows.loc[~empty, "_entry"])
+    ledger.reject(rows, empty & silent, "blank", "value")
+    ledger.blank[source.name] += int((empty & ~silent).sum())
+    return rows[~empty | silent].reset_index(drop=True)
 
 
 def _long(frame: pd.DataFrame, source: Source) -> pd.DataFrame:

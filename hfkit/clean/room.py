@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from hfkit.clean import consent as agreed
@@ -23,6 +24,8 @@ Entries = Sequence[Mapping[str, Any]]
 class Cleaned:
     """What is left after cleaning, and the books: `masked` by kind, `repeated` by source, `unlabelled` by question.
 
+    `unnamed` lists the answers that the rubric does not name, `blank` counts the cells left blank, by source.
+    `examples` has a value for each source, reason and column where a way of writing is at fault.
     `refused` lists the consent words that nobody declared, and withdrawals that reached no answer. `bins` says where
     numeric attributes were cut into groups (see bins.binned).
     """
@@ -38,6 +41,9 @@ class Cleaned:
     masked: Counter[str]
     repeated: dict[str, int]
     unlabelled: dict[str, int]
+    unnamed: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["question", "value", "answers"]))
+    blank: dict[str, int] = field(default_factory=dict)
+    examples: dict[tuple[str, str, str], str] = field(default_factory=dict)
     refused: agreed.Refused = field(default_factory=agreed.Refused)
     bins: dict[str, list[float]] = field(default_factory=dict)
 
@@ -69,7 +75,7 @@ def clean(
     tables, repeated = _tables(parts, given, ledger)
     made = {name: frame.drop(columns=[c for c in frame if c.startswith("_")]) for name, frame in tables.items()}
     if not len(made["items"]) or not len(made["feedback"]):
-        raise _nothing(ledger, "item" if not len(made["items"]) else "answer")
+        raise _nothing(ledger, "item" if not len(made["items"]) else "answer", refused)
     made["items"] = _finished(made["items"])
     shown, masked = _masked(made)
     shaped = {n: schema.shape(f.sort_values(list(schema.TABLES[n].key)), schema.TABLES[n]) for n, f in shown.items()}
@@ -77,6 +83,8 @@ def clean(
         **shaped, components=_components(given), rejects=ledger.rejects(),
         accounts=ledger.accounts(_kept(claims, made, ledger)), masked=masked, repeated=repeated,
         unlabelled=_unlabelled(shaped["feedback"], given), refused=refused,
+        unnamed=rules.unnamed(shaped["feedback"], given.rubric), blank=dict(ledger.blank),
+        examples=ledger.examples(),
     )  # fmt: skip
 
 
@@ -110,7 +118,7 @@ def _parts(ledger: Ledger, sources: Sequence[settings.Source]) -> rules.Parts:
         rows = mapping.rows(records, source, ledger, int(ledger.first[i]))
         if source.table == "feedback":
             usual = {"rater_kind": "human", "channel": source.name}
-            rows = rows.assign(**{n: v for n, v in usual.items() if n not in rows})
+            rows = rows.assign(**{n: v for n, v in usual.items() if n not in rows}, _multiple=source.multiple)
         key = schema.TABLES[source.table].key
         mapped[source.table].append(rows.assign(_source=i, _raw=rows[key[0]]))
     out = {}
@@ -161,6 +169,7 @@ def _tables(parts: rules.Parts, given: settings.Settings, ledger: Ledger) -> tup
     tables["items"] = _items(tables["items"], parts["items"], given, ledger)
     answers = rules.referred(tables["feedback"], "item_id", tables["items"]["item_id"], "unknown_item", ledger)
     answers = rules.in_range(_shaped(answers, schema.FEEDBACK), given.rubric, ledger)
+    answers = rules.once(answers, ledger)  # after all that may be wrong with one: it must not supersede a good one
     tables["feedback"] = rules.meaning(answers, tables["items"], given.rubric)
     return tables, repeated
 
@@ -204,7 +213,7 @@ def _kept(claims: rules.Parts, made: rules.Parts, ledger: Ledger) -> dict[str, i
     for name, rows in claims.items():
         key = list(schema.TABLES[name].key)
         here = pd.MultiIndex.from_frame(rows[key]).isin(pd.MultiIndex.from_frame(made[name][key]))
-        used = rows[here & (ledger.reason[rows["_entry"].to_numpy()] != "duplicate")]
+        used = rows[here & ~np.isin(ledger.reason[rows["_entry"].to_numpy()], ["duplicate", "superseded"])]
         for i, n in used.drop_duplicates("_entry").groupby("_source").size().items():
             kept[ledger.records[i].source] += int(n)
     return kept
@@ -222,11 +231,31 @@ def _unlabelled(feedback: pd.DataFrame, given: settings.Settings) -> dict[str, i
     return {str(q): int(n) for q, n in sorted(counts.items())}
 
 
-def _nothing(ledger: Ledger, missing: str) -> NothingLeft:
-    reasons = ledger.rejects()["reason"].value_counts().head(3)
+def _nothing(ledger: Ledger, missing: str, refused: agreed.Refused) -> NothingLeft:
+    rejects = ledger.rejects()
+    reasons = rejects["reason"].value_counts().head(3)
     why = ", ".join(f"{n} {r}" for r, n in reasons.items()) or "the sources hold no records"
+    first = str(reasons.index[0]) if len(reasons) else ""
+    seen = ", ".join(f"{w.word!r} ({w.records})" for w in refused.words.head(4).itertuples())
+    advice = {
+        "no_consent": f"declare under clean.consent which words agree (seen: {seen})" if seen else
+        "map consent_scope, or name under clean.assume_consent what everybody agreed to at source",
+        "withdrawn": "everybody has withdrawn: is `consent` mapped from the right column?",
+        "unknown_item": "is item_id mapped from the same name in the items and in the answers?",
+    }  # fmt: skip
+    seen_values = "; ".join(f"{e} in {c}: {declare(r)}" for (_, r, c), e in ledger.examples().items() if r == first)
     return NothingLeft(
         expected=f"at least one usable {missing}", found=f"none of {len(ledger.reason)} records ({why})",
         where="room clean",
-        todo="look at the most frequent reason: most often the mapping in clean.sources names the wrong column",
+        todo=advice.get(first, seen_values) or "look at the most frequent reason, and at the columns mapped for it",
     )  # fmt: skip
+
+
+def declare(reason: str) -> str:
+    """What to declare where values of a source are written otherwise than hfkit reads them."""
+    return {
+        "not_a_time": "say how the source writes times, as time: {format: '%m/%d/%Y %H:%M:%S', zone: Europe/Berlin}",
+        "not_a_number": "where it writes decimals with a comma, decimal: ','", "type": "map a single value",
+        "out_of_range": "correct the range, or the values in the export",
+        "not_in_list": "map a constant (\"=human\") or a column with these values",
+    }.get(reason, "")  # fmt: skip

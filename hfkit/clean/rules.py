@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from hfkit.clean.ledger import Ledger
-from hfkit.clean.private import normalised
+from hfkit.clean.private import mask, normalised
 from hfkit.clean.settings import AtLeast, AtMost, Component, Rubric
 from hfkit.clean.strict import numbers
 from hfkit.shared import schema
@@ -16,7 +16,8 @@ Parts = dict[str, pd.DataFrame]
 
 def single(frame: pd.DataFrame, key: tuple[str, ...], ledger: Ledger, *, distinct: bool) -> pd.DataFrame:
     """One row a key: of equal rows the first stays, the others are `duplicate` (nothing is rejected if `distinct`:
-    they are repeats); rows that differ all go, as `conflict`, because nobody can know which is right."""
+    they are repeats). Of rows that differ the latest by created_at stays, where each has a time of its own: it was
+    edited, and the earlier ones are `superseded`. Otherwise all go, as `conflict`: nobody can know which is right."""
     keys = list(key)
     again = frame.duplicated(keys, keep=False)
     if not again.any():
@@ -27,11 +28,48 @@ def single(frame: pd.DataFrame, key: tuple[str, ...], ledger: Ledger, *, distinc
     variants = first_seen.groupby([repeats[k] for k in keys]).transform("sum")
     clash = pd.Series(False, index=frame.index)
     clash[repeats.index] = (variants > 1).to_numpy()
+    if "created_at" in frame and clash.any():
+        frame, clash = _edited(frame, clash, first_seen, keys, ledger)
     ledger.reject(frame, clash, "conflict", key[0])
     repeat = frame.duplicated(keys) & ~clash
     if not distinct:
         ledger.reject(frame, repeat, "duplicate", key[0])
     return frame[~repeat & ~clash]
+
+
+def _edited(
+    frame: pd.DataFrame, clash: pd.Series, first_seen: pd.Series, keys: list[str], ledger: Ledger
+) -> tuple[pd.DataFrame, pd.Series]:
+    """Of versions of an answer at times of their own the latest stays."""
+    versions = frame[clash & first_seen.reindex(frame.index, fill_value=False)]
+    by = versions.groupby(keys)["created_at"]
+    dated = by.transform(lambda t: t.notna().all() and t.is_unique).astype(bool)
+    latest = versions["created_at"] == by.transform("max")
+    edited = clash & frame.set_index(keys).index.isin(versions[dated].set_index(keys).index)
+    stays = pd.Series(False, index=frame.index)
+    stays[versions.index[dated & latest]] = True
+    newest = frame[edited].merge(frame[stays][[*keys, "created_at"]], on=keys, suffixes=("", " of the latest"))
+    old = (newest["created_at"] < newest["created_at of the latest"]).to_numpy()
+    superseded = pd.Series(False, index=frame.index)
+    superseded[frame.index[edited]] = old
+    ledger.reject(frame, superseded, "superseded", keys[0])
+    kept = ~superseded
+    return frame[kept], (clash & ~edited)[kept]
+
+
+def once(feedback: pd.DataFrame, ledger: Ledger) -> pd.DataFrame:
+    """One person's answers to one question about one item count once: the last by time, the others are `superseded`.
+
+    Answers of nobody known, and without a time, stand as they are.
+    """
+    keys = ["rater_id", "question", "item_id"]
+    if not {*keys, "created_at"} <= set(feedback):
+        return feedback
+    dated = feedback[feedback["rater_id"].notna() & feedback["created_at"].notna()]
+    dated = dated.sort_values(["created_at", "feedback_id"])
+    earlier = dated.duplicated(keys, keep="last")
+    ledger.reject(dated, earlier, "superseded", "created_at")
+    return feedback.drop(index=dated.index[earlier])
 
 
 def join(parts: list[pd.DataFrame], key: str, ledger: Ledger) -> pd.DataFrame:
@@ -73,7 +111,9 @@ def meaning(feedback: pd.DataFrame, items: pd.DataFrame, rubric: list[Rubric]) -
     component, label = own.copy(), pd.Series(np.nan, index=feedback.index)
     for entry in rubric:
         here = feedback["question"] == entry.question
-        says = side(feedback.loc[here, "value"], entry)
+        says = side(
+            feedback.loc[here, "value"], entry, feedback.loc[here, "_multiple"] if "_multiple" in feedback else ""
+        )
         if entry.component != "item":
             component[here] = entry.component
         if entry.states == "agreement":
@@ -83,18 +123,58 @@ def meaning(feedback: pd.DataFrame, items: pd.DataFrame, rubric: list[Rubric]) -
     return feedback.assign(component=component, label=label)
 
 
-def side(values: pd.Series, entry: Rubric) -> pd.Series:
-    """1 for a positive answer, 0 for a negative one, missing for any other."""
+def side(values: pd.Series, entry: Rubric, multiple: pd.Series | str = "") -> pd.Series:
+    """1 for a positive answer, 0 for a negative one, missing for any other.
+
+    Numbers that are equal are equal ("4.0" answers to "4"). Where a cell may hold several answers (`multiple`, what
+    stands between them), one negative among them makes it negative.
+
+    >>> either = Rubric(question="q", component="item", states="truth", positive=["fine"], negative=["slow, or none"])
+    >>> side(pd.Series(["fine, slow, or none", "fine, odd", "odd"]), either, ", ").tolist()
+    [0.0, 1.0, nan]
+    """
     out = pd.Series(np.nan, index=values.index)
-    for answer, rule in ((0.0, entry.negative), (1.0, entry.positive)):
+    separator = multiple if isinstance(multiple, pd.Series) else pd.Series(multiple, index=values.index)
+    for answer, rule in ((1.0, entry.positive), (0.0, entry.negative)):  # a negative one has the last word
         if isinstance(rule, AtLeast):
             hit = numbers(values) >= rule.at_least
         elif isinstance(rule, AtMost):
             hit = numbers(values) <= rule.at_most
         else:
-            hit = values.isin(rule)
+            hit = values.isin(rule) | _equal(values, rule) | _ticked(values, entry, rule, separator)
         out[hit] = answer
     return out
+
+
+def _equal(values: pd.Series, options: list[str]) -> pd.Series:
+    wanted = numbers(pd.Series(options, dtype="object")).dropna()
+    return numbers(values).isin(wanted) & values.notna() if len(wanted) else pd.Series(False, index=values.index)
+
+
+def _ticked(values: pd.Series, entry: Rubric, rule: list[str], separator: pd.Series) -> pd.Series:
+    """Is one of these options among the answers of the cell? Longer options first: an option may hold the separator."""
+    options = sorted((o for side in (entry.positive, entry.negative) if isinstance(side, list) for o in side), key=len)
+    hit = {}
+    for text, between in {(v, s) for v, s in zip(values, separator, strict=True) if isinstance(v, str) and s}:
+        rest, here = f"{between}{text}{between}", set()
+        for option in reversed(options):
+            if f"{between}{option}{between}" in rest:
+                rest = rest.replace(f"{between}{option}{between}", between)
+                here.add(option)
+        hit[text, between] = bool(here & set(rule))
+    pairs = zip(values, separator, strict=True)
+    return pd.Series(
+        [hit.get(p, False) if isinstance(p[0], str) else False for p in pairs], index=values.index, dtype=bool
+    )
+
+
+def unnamed(feedback: pd.DataFrame, rubric: list[Rubric]) -> pd.DataFrame:
+    """Which answers does the rubric not name? question, value, answers; most frequent first, personal data masked."""
+    asked = [entry.question for entry in rubric]
+    lost = feedback[feedback["question"].isin(asked) & feedback["label"].isna() & feedback["value"].notna()]
+    counts = lost.assign(value=lost["value"].map(lambda v: mask(str(v))[0][:60])).groupby(["question", "value"]).size()
+    table = counts.rename("answers").reset_index()
+    return table.sort_values(["answers", "question", "value"], ascending=[False, True, True], ignore_index=True)
 
 
 def in_range(feedback: pd.DataFrame, rubric: list[Rubric], ledger: Ledger) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
+from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -28,8 +29,22 @@ class Unpivot(_Strict):
     columns: dict[str, str] = Field(min_length=1)
 
 
+class Time(_Strict):
+    """How a source writes times: a pattern (strptime), iso, epoch, epoch_ms or spreadsheet.
+
+    `zone` is where a time without an offset stands.
+    """
+
+    format: str = "iso"
+    zone: str = "UTC"
+
+
 class Source(_Strict):
-    """One export and how its columns become the agreed ones."""
+    """One export and how its columns become the agreed ones.
+
+    How it writes: `time`, `decimal` (the sign before decimals), `header_rows` (lines before the first record), and
+    `multiple`, what stands between several answers in one cell.
+    """
 
     name: str
     table: Literal["items", "feedback", "raters", "population", "policy"]
@@ -39,6 +54,10 @@ class Source(_Strict):
     distinct: bool = False
     unpivot: Unpivot | None = None
     missing: list[str] = [""]
+    time: Time | None = None
+    decimal: Literal[".", ","] = "."
+    header_rows: int = Field(default=1, ge=1, le=20)
+    multiple: str = ""
 
 
 class Component(_Strict):
@@ -125,6 +144,9 @@ def _source(source: Source, where: str) -> None:
                          f"{where}.columns", near(name, declared, "rename or remove it"))  # fmt: skip
         if family and set('=&"') & set(name):
             raise _wrong('a name without =, & and "', repr(name), f"{where}.columns", "rename it: it names groups")
+    if source.time and source.time.zone not in available_timezones():
+        raise _wrong("a time zone as Europe/Berlin", repr(source.time.zone), f"{where}.time.zone",
+                     near(source.time.zone, sorted(available_timezones()), "write UTC"))  # fmt: skip
     key = [k for k in table.key if k not in source.columns]
     if key:
         raise _wrong(f"{key[0]} ({_meaning(table, key[0])})", "no such key", f"{where}.columns", f"map {key[0]}")
@@ -173,7 +195,8 @@ def _explain(error: ValidationError) -> ParamError:
     first = error.errors()[0]
     loc = [str(p) for p in first["loc"] if str(p) not in ("list[str]", "AtLeast", "AtMost")]
     where = "".join(f"[{p}]" if p.isdigit() else f".{p}" for p in loc).lstrip(".")
-    model = Unpivot if "unpivot" in loc else _MODELS.get(loc[0])
+    nested: dict[str, type[BaseModel]] = {"unpivot": Unpivot, "time": Time}
+    model = next((nested[k] for k in loc if k in nested), _MODELS.get(loc[0]))
     fields = list(model.model_fields) if model else []
     if first["type"] == "extra_forbidden":
         return _wrong(f"keys {', '.join(fields)}", f"{loc[-1]!r}", where, near(loc[-1], fields, "remove it"))

@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from hfkit.clean.room import Cleaned
+from hfkit.clean.room import Cleaned, declare
 from hfkit.clean.rules import look_alikes
 from hfkit.shared import evidence as ev
 
@@ -25,15 +25,7 @@ def evidence(cleaned: Cleaned) -> pd.DataFrame:
     for kind, n in sorted(cleaned.masked.items()):
         note = "masked before writing; names and postal addresses are not found"
         rows.append(ev.row("personal data masked", group=f"kind={kind}", value=float(n), n=read, note=note))
-    words, lost = cleaned.refused.words, len(cleaned.refused.unreached)
-    if len(words):
-        note = "none of these words is declared under clean.consent; the page lists them"
-        rows.append(
-            ev.row("records in undeclared consent words", value=float(words["records"].sum()), n=read, note=note)
-        )
-    if lost:
-        note = "the page names them: is the id written otherwise in the answers?"
-        rows.append(ev.row("withdrawals that reached no answer", value=float(lost), n=read, better="lower", note=note))
+    rows += _listed(cleaned, read)
     label = cleaned.feedback["label"]
     rows.append(_share("share of answers with a label", "all", int(label.notna().sum()), len(label)))
     for question, n in cleaned.unlabelled.items():
@@ -50,6 +42,28 @@ def evidence(cleaned: Cleaned) -> pd.DataFrame:
         rows.append(ev.row("groups made of numbers", group=f"attribute={name}", value=float(len(edges) + 1),
                            n=len(cleaned.items) + len(cleaned.raters), note=note))  # fmt: skip
     return ev.table(rows)
+
+
+def _listed(cleaned: Cleaned, read: int) -> list[dict[str, object]]:
+    """What the page lists by name, counted."""
+    rows = []
+    words, lost = cleaned.refused.words, len(cleaned.refused.unreached)
+    if len(words):
+        note = "none of these words is declared under clean.consent; the page lists them"
+        rows.append(
+            ev.row("records in undeclared consent words", value=float(words["records"].sum()), n=read, note=note)
+        )
+    if lost:
+        note = "the page names them: is the id written otherwise in the answers?"
+        rows.append(ev.row("withdrawals that reached no answer", value=float(lost), n=read, better="lower", note=note))
+    if len(cleaned.unnamed):
+        note = "the rubric names none of these values: the page lists them"
+        rows.append(ev.row("answers the rubric does not name", value=float(cleaned.unnamed["answers"].sum()),
+                           n=len(cleaned.feedback), better="lower", note=note))  # fmt: skip
+    for source, n in cleaned.blank.items():
+        if n:
+            rows.append(ev.row("cells left blank", group=f"source={source}", value=float(n), n=read))
+    return rows
 
 
 def _share(measure: str, group: str, part: int, whole: int) -> dict[str, object]:
@@ -71,6 +85,8 @@ def metrics(cleaned: Cleaned) -> dict[str, float]:
 def reasons(cleaned: Cleaned) -> pd.DataFrame:
     """How many records of each source were rejected, by reason; most frequent first."""
     counts = cleaned.rejects.groupby(["source", "reason"]).size().rename("records").reset_index()
+    seen = {(s, r): f"{v} in {c}: {declare(r)}" for (s, r, c), v in sorted(cleaned.examples.items())}
+    counts["for example"] = [seen.get((s, r), "") for s, r in zip(counts["source"], counts["reason"], strict=True)]
     return counts.sort_values(["records", "source", "reason"], ascending=[False, True, True], ignore_index=True)
 
 

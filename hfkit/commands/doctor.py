@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 from voluptuous import Invalid
 
+from hfkit.commands import files
 from hfkit.shared import rooms
+from hfkit.shared.params import dates_quoted
 from hfkit.shared.root import ROOT
 
 FREE = 500 * 2**20  # bytes that a run of the loop needs at least
@@ -40,6 +43,15 @@ def lock_file(root: Path) -> Iterator[Finding]:
         COMPILED_LOCKFILE_SCHEMA(parse_yaml(file.read_text("utf-8"), str(file)))
     except (UnicodeDecodeError, YAMLFileCorruptedError, Invalid):
         yield Finding("dvc.lock is empty or cut; without it DVC takes results from its run cache", file.unlink)
+
+
+def dates(root: Path) -> Iterator[Finding]:
+    """A date without quotes in params.yaml: DVC refuses it before any stage can say so."""
+    file = root / "params.yaml"
+    text = file.read_text("utf-8", "replace") if file.is_file() else ""
+    if dates_quoted(text) != text:
+        cure = partial(files.put, file, dates_quoted(text).encode())
+        yield Finding("params.yaml: a date stands without quotes, and DVC refuses it", cure)
 
 
 def running(info: dict[str, object]) -> bool:
@@ -92,7 +104,7 @@ def findings(root: Path) -> list[Finding]:
     """All that is wrong in a project; where another DVC runs, only that."""
     holders = list(held(root))
     busy = [f for f in holders if f.cure is None]
-    return busy or [*lock_file(root), *holders, *leftovers(root), *disk(root)]
+    return busy or [*dates(root), *lock_file(root), *holders, *leftovers(root), *disk(root)]
 
 
 @click.command()

@@ -19,7 +19,7 @@ import yaml
 from hfkit.commands import files
 from hfkit.shared import rooms, tables
 from hfkit.shared.errors import MissingFile, ParamError, WouldOverwrite
-from hfkit.shared.params import load
+from hfkit.shared.params import dates_quoted, load
 
 PARTS = ("hfkit", "notebooks", "dvc.yaml", "requirements.txt", ".dvcignore")
 RAW = ("feedback", "items", "raters", "population", "logs", "signoffs", "releases")
@@ -70,7 +70,8 @@ def complete(params: Path) -> bytes:
     DVC refuses a stage whose section is missing before hfkit can say what belongs into it. Raises ParamError where
     nothing can be appended without changing what is there.
     """
-    text, content = params.read_bytes(), load(params)
+    content = load(params)
+    text = dates_quoted(params.read_bytes().decode("utf-8")).encode()
     sections = {**{room: {} for room in rooms.NAMES}, "project": {"min_people": 5}}
     missing = {name: value for name, value in sections.items() if name not in content}
     if not missing:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hfkit.formats import chat, csv, jsonl, label_studio, parquet
@@ -45,7 +46,22 @@ def read(data: bytes, format: str, *, source: str) -> Records:
 def read_source(source: Mapping[str, Any]) -> Records:
     """The records of one source of params.yaml (its keys name, path, format), read from data/raw."""
     name = str(source.get("name", "unnamed source"))
-    return read(tables.read_raw(str(source.get("path", ""))), str(source.get("format", "")), source=name)
+    records = read(tables.read_raw(str(source.get("path", ""))), str(source.get("format", "")), source=name)
+    return below_header(records, source.get("header_rows", 1))
+
+
+def below_header(records: Records, rows: object = 1) -> Records:
+    """The records without further header rows (`rows` with the first); those of Qualtrics are known by their ImportId.
+
+    >>> import pandas as pd
+    >>> asked = pd.DataFrame({"Q1": ["Was it right?", '{"ImportId": "QID1"}', "yes"]})
+    >>> below_header(Records("s", asked, range(1, 4))).frame["Q1"].tolist()
+    ['yes']
+    """
+    first = records.frame.iloc[:2].astype(str)
+    qualtrics = len(first) == 2 and bool(first.iloc[1].str.startswith('{"ImportId"').all())
+    more = max(int(rows) - 1 if isinstance(rows, int) else 0, 2 * qualtrics)
+    return replace(records, frame=records.frame.iloc[more:].reset_index(drop=True), lines=records.lines[more:])
 
 
 def read_sources(sources: Sequence[Mapping[str, Any]]) -> list[Records]:

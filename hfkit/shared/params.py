@@ -76,11 +76,45 @@ class Parameter:
     high: float = math.inf
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which a date is the text that it is written as."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in rules if tag != "tag:yaml.org,2002:timestamp"]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def dates_quoted(text: str) -> str:
+    """A YAML text whose dates stand in quotes, and nothing else changed: DVC refuses a date without them.
+
+    >>> dates_quoted("run_date: 2026-07-06  # last day")
+    'run_date: "2026-07-06"  # last day'
+    """
+    try:
+        nodes = [yaml.compose(text, Loader=yaml.SafeLoader)]
+    except yaml.YAMLError:
+        return text
+    spans = []
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, yaml.MappingNode):
+            nodes += [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+        elif isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:timestamp" and node.style is None:
+            spans.append((node.start_mark.index, node.end_mark.index))
+    for start, end in sorted(set(spans), reverse=True):
+        text = f'{text[:start]}"{text[start:end]}"{text[end:]}'
+    return text
+
+
 def load(file: Path | None = None) -> dict[str, Any]:
     """params.yaml as a dict. Raises ParamError where it is missing, not YAML, or not a mapping."""
     file = file or tables.ROOT / "params.yaml"
     try:
-        content = yaml.safe_load(file.read_text("utf-8"))
+        content = yaml.load(file.read_text("utf-8"), Loader=_Loader)  # a SafeLoader that knows no dates
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as e:
         raise ParamError(
             expected="a YAML file", found=str(e).splitlines()[0], where=file.name, todo="correct the file",
