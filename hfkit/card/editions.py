@@ -23,6 +23,7 @@ _DIGITS = 4  # of each bucket's sum
 Row = tuple[str, str, str]
 Marks = dict[str, str]  # `inside raters`, `outside served` and so on: a sketch each
 Bools = npt.NDArray[np.bool_]
+Hashes = npt.NDArray[np.uint64]
 
 
 def sketch(who: pd.Series, state: pd.Series) -> str:
@@ -34,11 +35,20 @@ def sketch(who: pd.Series, state: pd.Series) -> str:
     >>> moved(a, a), moved(a, sketch(pd.Series(["ann"]), pd.Series(["yes"])))
     (0, 1)
     """
-    names = who.astype(str)
+    return _sums(*_hashes(who.astype(str), state.astype(str)))
+
+
+def _hashes(who: pd.Series, state: pd.Series) -> tuple[Hashes, Hashes]:
+    """The bucket of each row's person, and the hash of the person with what is recorded."""
+    if who.empty:
+        return np.zeros(0, np.uint64), np.zeros(0, np.uint64)
+    bucket, row = (hash_pandas_object(v, index=False).to_numpy() for v in (who, who + "|" + state))
+    return bucket % np.uint64(BUCKETS), row
+
+
+def _sums(bucket: Hashes, row: Hashes) -> str:
     sums = np.zeros(BUCKETS, np.uint64)
-    if len(names):
-        bucket = (hash_pandas_object(names, index=False) % BUCKETS).to_numpy(np.int64)
-        np.add.at(sums, bucket, hash_pandas_object(names + "|" + state.astype(str), index=False).to_numpy())
+    np.add.at(sums, bucket.astype(np.int64), row)
     return "".join(f"{int(s) >> 48:04x}" for s in sums)
 
 
@@ -81,20 +91,20 @@ def _people(rows: pd.DataFrame, state: Sequence[str]) -> pd.DataFrame:
 
 def marks(rows: Sequence[Row], on_test: pd.DataFrame, every: pd.DataFrame, cases: pd.DataFrame) -> dict[Row, Marks]:
     """The marks of each row of a card: who stands inside it, who outside of it, and everybody."""
-    everybody = {"all raters": sketch(every["raters"], every["state"]), "all served": _sketch(cases, "served")}
+    kinds = ("raters", "served")
+    hashed = {name: {kind: _hashes(frame[kind].astype(str), frame["state"]) for kind in kinds}
+              for name, frame in (("every", every), ("test", on_test))}  # fmt: skip
+    everybody = {"all raters": _sums(*hashed["every"]["raters"]), "all served": sketch(cases["served"], cases["state"])}
     out = {}
     for sheet, component, group in rows:
-        frame = every if sheet in ("heard", "usage") else on_test[on_test["component"] == component]
+        name, frame = ("every", every) if sheet in ("heard", "usage") else ("test", on_test)
+        here = np.ones(len(frame), bool) if name == "every" else (frame["component"] == component).to_numpy()
         inside = _inside(frame, group)
-        sides = {"inside": frame[inside], "outside": frame[~inside]}
         out[sheet, component, group] = everybody | {
-            f"{side} {kind}": _sketch(part, kind) for side, part in sides.items() for kind in ("raters", "served")
-        }
+            f"{side} {kind}": _sums(*(h[here & mask] for h in hashed[name][kind]))
+            for side, mask in (("inside", inside), ("outside", ~inside)) for kind in kinds
+        }  # fmt: skip
     return out
-
-
-def _sketch(frame: pd.DataFrame, kind: str) -> str:
-    return sketch(frame[kind], frame["state"])
 
 
 def _inside(frame: pd.DataFrame, group: str) -> Bools:
