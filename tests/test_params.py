@@ -143,6 +143,10 @@ def test_the_project_section_takes_its_defaults_and_names_what_it_does_not_know(
     file = scratch.root / "params.yaml"
     file.write_text("project:\n  min_people: 5\n", "utf-8")
     assert (params.project()["name"], params.project()["labels"]) == ("this project", {})
+    for wrong in ("labels: {safety: 5}", "owners: [1]", "risk: deadly", "labels: {safety: ''}"):
+        file.write_text(f"project: {{{wrong}}}\n", "utf-8")
+        with pytest.raises(ParamError, match=f"project.{wrong.split(':')[0]}"):
+            params.project()
     file.write_text("project: {ownners: [me]}\n", "utf-8")
     with pytest.raises(ParamError, match=r"unknown parameter ownners(.|\n)*did you mean owners"):
         params.project()

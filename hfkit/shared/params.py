@@ -60,6 +60,7 @@ risk: str = ""  # how much harm a mistake can do: high, standard or light
 min_people: int = 5  # groups of fewer people are named, not numbered, in every room that says nothing else, [1, inf]
 labels: dict = {}  # what people call components, groups and attributes: {safety: harmful replies}
 """
+RISKS = ("", "high", "standard", "light")  # how much harm a mistake can do
 INHERITED = ("min_people",)  # what a room takes from the section `project` where its own says nothing
 _RANGE = re.compile(r"\[\s*(-?[\d.]+|-?inf)\s*,\s*(-?[\d.]+|-?inf)\s*\]")
 
@@ -130,7 +131,7 @@ def section(room: str) -> dict[str, Any]:
     if values is not None and not isinstance(values, dict):
         raise ParamError(
             expected=f"a section `{room}:` with parameters", found=type(values).__name__, where="params.yaml",
-            todo=f"write the parameters of notebooks/{room}.ipynb below it, or `{room}: {{}}` for its defaults",
+            todo=f"write its parameters below it, or `{room}: {{}}` for its defaults",
         )  # fmt: skip
     return dict(values or {})
 
@@ -178,7 +179,20 @@ def project() -> dict[str, Any]:
 
     Raises ParamError for an unknown name or a wrong type, as for a room.
     """
-    return check(section("project"), signature(_PROJECT), room="project")
+    given = check(section("project"), signature(_PROJECT), room="project")
+    for name, texts in (("owners", given["owners"]), ("labels", list(given["labels"].values()))):
+        wrong = [v for v in texts if not isinstance(v, str) or not v.strip()]
+        if wrong:
+            raise ParamError(
+                expected="text", found=repr(wrong[0])[:80], where=f"params.yaml: project.{name}",
+                todo="put it in quotes",
+            )  # fmt: skip
+    if given["risk"] not in RISKS:
+        raise ParamError(
+            expected=f"one of {', '.join(RISKS[1:])}", found=repr(given["risk"]), where="params.yaml: project.risk",
+            todo="choose one of them",
+        )  # fmt: skip
+    return given | {"name": given["name"].strip() or "this project"}
 
 
 def values(room: str) -> dict[str, Any]:
