@@ -72,7 +72,7 @@ def cold(root: Path) -> None:
         file = root / name
         shutil.rmtree(file) if file.is_dir() else file.unlink(missing_ok=True)
     for folder in (root / "data").iterdir():
-        if folder.is_dir() and folder.name != "raw":
+        if folder.is_dir() and folder.name not in ("raw", "ledger"):
             shutil.rmtree(folder)
     (root / "build").mkdir(mode=0o700)
 
