@@ -45,7 +45,7 @@ campaign: env-test ## the long versions of the error rates, printed; fails where
 	python tests/campaigns/calibration.py && exit $$first
 
 lock: ## pin the newest allowed versions again (needs uv)
-	@for extra in "" test lab; do \
+	@for extra in "" test lab bench; do \
 	  uv pip compile pyproject.toml $${extra:+--extra $$extra -c requirements.txt} --upgrade --universal --python-version 3.11 \
 	  --generate-hashes --no-header --no-annotate --quiet -o requirements$${extra:+-$$extra}.txt || exit 1; done
 

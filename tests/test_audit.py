@@ -287,7 +287,7 @@ def test_feedback_without_raters_dates_and_times_is_measured_as_far_as_it_goes()
 def test_popquorn_runs_and_few_raters_are_flagged() -> None:
     if not POPQUORN.is_file():
         pytest.skip("shared/data is absent")
-    world = popquorn()
+    world = popquorn() | {"levels": dict.fromkeys(popquorn()["feedback"]["question"].unique(), "ordinal")}
     found = run(world)
     ordinal = found.agreement.set_index("level").loc["ordinal"]
     assert ordinal["value"] == pytest.approx(0.2865, abs=0.0005)

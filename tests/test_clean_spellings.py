@@ -86,7 +86,10 @@ def test_a_decimal_comma_is_a_number_where_declared_and_listed_where_not():
     assert made.feedback["label"].tolist() == [1.0, 0.0, 1.0]
     made = answers(rows, rubric=STARS)
     assert made.feedback["label"].isna().tolist() == [True, True, False]
-    assert made.unnamed.to_numpy().tolist() == [["stars", "1,5", 1], ["stars", "4,5", 1]]
+    assert made.unnamed[["question", "value", "answers"]].to_numpy().tolist() == [
+        ["stars", "1,5", 1],
+        ["stars", "4,5", 1],
+    ]
 
 
 TICKS = [{"question": "wrong", "component": "item", "states": "truth", "positive": ["Nothing"],

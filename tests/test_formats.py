@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hfkit import formats
-from hfkit.shared.errors import MissingFile, UnknownFormat
+from hfkit.shared.errors import MissingFile, ParamError, UnknownFormat
 
 SHARED = Path(__file__).parents[2] / "shared"
 CASES = SHARED / "corpora" / "badinput" / "cases"
@@ -29,7 +29,8 @@ def rows(records):
 
 
 # What the reader itself must find; the other cases are about values and belong to clean.
-REFUSED = [7, 8, 9, 13, 17, 18, 25, 26, 39, 40, 108, 111, 112, 113, 117, 118, 119, 121, 122]
+REFUSED = [7, 8, 9, 17, 18, 25, 26, 39, 40, 108, 111, 112, 113, 119, 121, 122]
+LATER = [13, 117, 118]  # harmless until a mapping names the column: tests/test_clean.py has them refused
 REJECTED = {
     19: "encoding",
     20: "encoding",
@@ -72,6 +73,8 @@ def test_each_bad_file_is_refused_or_its_bad_record_rejected(number, name, expec
         assert expected["file"] == "error"
         return
     assert number not in REFUSED
+    if number in LATER:
+        return
     assert [r for _, r, _ in records.rejects] == ([REJECTED[number]] if number in REJECTED else [])
     if expected["records"] is not None and number != 65:
         assert records.read == expected["records"]
@@ -224,6 +227,10 @@ def test_parquet_bad_data_never_crashes():
 
 def test_errors_say_what_to_do():
     with pytest.raises(UnknownFormat, match="did you mean jsonl"):
-        formats.read(b"", "json", source="thumbs")
+        formats.read(b"", "jsonlines", source="thumbs")
+    with pytest.raises(UnknownFormat, match="delimiter: ';'"):
+        formats.read(b"id;vote\n1;up\n", "csv", source="thumbs")
+    with pytest.raises(ParamError, match="keys that format jsonl takes"):
+        formats.read(b"{}", "jsonl", source="thumbs", delimiter=";")
     with pytest.raises(MissingFile, match="nowhere"):
         formats.read_source({"name": "a", "path": "nowhere.csv", "format": "csv"})

@@ -79,24 +79,6 @@ def held_out(made: retrain.Retrained, splits: pd.DataFrame, world: dict[str, pd.
 # --- the split
 
 
-def test_near_texts_are_one_group_exactly_as_by_brute_force():
-    rng = np.random.default_rng(0)
-    texts = [" ".join(rng.choice(WORDS[:14], rng.integers(3, 13))) for _ in range(150)]
-    texts += [f"{t} extra" for t in texts[:40]]
-    items = pd.DataFrame({"item_id": [str(i) for i in range(len(texts))], "text": texts})
-    groups = learn.text_groups(items, near=0.8)
-    sets = [set(t.split()) for t in texts]
-    parent = list(range(len(texts)))
-    for _ in range(12):  # label propagation until nothing changes
-        for i in range(len(texts)):
-            for j in range(i):
-                if len(sets[i] & sets[j]) / len(sets[i] | sets[j]) >= 0.8:
-                    parent[i] = parent[j] = min(parent[i], parent[j])
-    pairs = pd.DataFrame({"ours": groups, "brute": parent})
-    assert pairs.drop_duplicates()["ours"].is_unique
-    assert pairs["ours"].nunique() == pairs["brute"].nunique() > 50
-
-
 def test_no_text_is_on_two_sides_and_shares_are_as_asked():
     items = make(n=1500)["items"]
     shout = items.assign(item_id="x" + items["item_id"], text=items["text"].str.upper() + " !!!")

@@ -6,6 +6,7 @@ is heard, `measures` puts it into evidence.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -50,9 +51,10 @@ class Audit(NamedTuple):
 
 def assess(
     items: pd.DataFrame, feedback: pd.DataFrame, raters: pd.DataFrame, population: pd.DataFrame, *,
-    rules: Rules, rng: np.random.Generator,
+    rules: Rules, rng: np.random.Generator, levels: Mapping[str, str] | None = None,
 ) -> Audit:  # fmt: skip
     """All of the room at once. The order of input rows does not matter; `rng` only draws the bootstrap of alpha.
+    `levels` says what kind of answers each question has (clean.questions).
 
     The false-positive rates are `rules.fdr`: in feedback where nobody is unreliable, the probability that anybody is
     flagged for disagreeing, and the same for constant answers and for a burst. Too fast is a rule, not a test.
@@ -65,7 +67,7 @@ def assess(
     )  # fmt: skip
     rater_trust = schema.shape(flagged[[c.name for c in schema.RATER_TRUST.columns]], schema.RATER_TRUST)
     heard = by_group(items, feedback, raters, population, min_ratio=rules.min_ratio, min_people=rules.min_people)
-    alphas = by_question(feedback, target=rules.alpha_target, n_boot=rules.n_boot, rng=rng)
+    alphas = by_question(feedback, target=rules.alpha_target, n_boot=rules.n_boot, rng=rng, levels=levels or {})
     rows = [
         *alpha_rows(alphas), *flagged_by_group(rater_trust, raters, min_people=rules.min_people),
         *burst_rows(feedback, peaks), *coverage_rows(heard), *reach_rows(items, feedback),

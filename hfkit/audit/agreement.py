@@ -7,6 +7,7 @@ bootstrap is then one multinomial draw over the patterns, at any number of answe
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -78,24 +79,27 @@ def _alpha(weight: Floats, patterns: Floats, values: Floats, level: str) -> Floa
     return alpha
 
 
-def by_question(feedback: pd.DataFrame, *, target: float, n_boot: int, rng: np.random.Generator) -> pd.DataFrame:
+def by_question(
+    feedback: pd.DataFrame, *, target: float, n_boot: int, rng: np.random.Generator, levels: Mapping[str, str]
+) -> pd.DataFrame:
     """How much do people agree on each question? One row a question and level, bounds from resampled items.
 
     Only answers of named people count, the last one where somebody answered the same question about the same item
-    again. A scale of numbers with more than two values is judged at the ordinal level, anything else at the nominal
-    one; the other levels are information.
+    again. A question is judged at its level of `levels` (binary and unknown ones at nominal); for ranks and numbers the
+    other levels are information.
     """
     rows = feedback[(feedback["rater_kind"] == "human") & feedback["rater_id"].notna() & feedback["value"].notna()]
     rows = rows.sort_values(["created_at", "feedback_id"], na_position="first")
     rows = rows.drop_duplicates(["question", "item_id", "rater_id"], keep="last").sort_values(["item_id", "rater_id"])
     table: list[dict[str, object]] = []
     for question in sorted(feedback["question"].unique()):
-        table += _question(question, rows[rows["question"] == question], target, n_boot, rng)
+        own = rows[rows["question"] == question]
+        table += _question(question, own, target, n_boot, rng, levels.get(question, "nominal"))
     return pd.DataFrame(table, columns=COLUMNS)
 
 
 def _question(
-    question: str, rows: pd.DataFrame, target: float, n_boot: int, rng: np.random.Generator
+    question: str, rows: pd.DataFrame, target: float, n_boot: int, rng: np.random.Generator, declared: str
 ) -> list[dict[str, object]]:
     numbers = pd.to_numeric(rows["value"], errors="coerce")
     numeric = bool(numbers.notna().all()) and len(rows) > 0
@@ -104,9 +108,9 @@ def _question(
     shared = rows.duplicated("item_id", keep=False)
     counted = {"n_items": int(rows.loc[shared, "item_id"].nunique()), "n_raters": int(rows["rater_id"].nunique()),
                "n_answers": int(shared.sum())}  # fmt: skip
-    judged = "ordinal" if numeric and distinct > 2 else "nominal"
+    judged = declared if numeric and declared in ("ordinal", "interval") else "nominal"
     out: list[dict[str, object]] = []
-    for level in LEVELS if judged == "ordinal" else ("nominal",):
+    for level in LEVELS if judged != "nominal" else ("nominal",):
         alpha, low, high = math.nan, math.nan, math.nan
         if distinct <= MAX_VALUES:
             alpha, low, high = krippendorff_alpha(rows["item_id"], value, level=level, rng=rng, n_boot=n_boot)

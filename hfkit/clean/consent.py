@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from hfkit.clean.ledger import Ledger
-from hfkit.clean.private import mask, names_a_person, normalised
+from hfkit.clean.privacy import mask, names_a_person, normalised
+from hfkit.shared import schema
 from hfkit.shared.errors import ParamError
 
 PURPOSES = ("training", "evaluation", "publication")
@@ -100,7 +101,7 @@ def applied(parts: Parts, ledger: Ledger, rule: Consent) -> tuple[Parts, Refused
     all of that rater's answers (`no_consent`). An answer's own scope goes before what its rater stated, that before
     what is assumed; nothing at all is no consent. Answers get `for_training`, `for_evaluation`, `for_publication`.
     """
-    raters, feedback = parts["raters"], parts["feedback"]
+    raters, feedback = parts["raters"], _spoken(parts)
     stated, scope = (_texts(f, c, str.strip) for f, c in ((raters, "consent"), (feedback, "consent_scope")))
     who, author = (_texts(f, "rater_id", person) for f in (raters, feedback))
     gone, back = (words.str.casefold().isin(WITHDRAWN) for words in (stated.astype("str"), scope.astype("str")))
@@ -109,7 +110,7 @@ def applied(parts: Parts, ledger: Ledger, rule: Consent) -> tuple[Parts, Refused
         people = set(who[bad].dropna())
         ledger.reject(raters, bad | who.isin(people), reason, "consent")
         ledger.reject(feedback, author.isin(people), reason, "consent")
-    answer = _texts(feedback, "feedback_id", str)
+    answer = _texts(feedback, "_answer", str)
     unheard = scope.notna() & ~scope.isin(rule.words)
     for reason, bad in (("withdrawn", back), ("no_consent", unheard)):
         ledger.reject(feedback, bad | answer.isin(set(answer[bad].dropna())), reason, "consent_scope")
@@ -122,7 +123,18 @@ def applied(parts: Parts, ledger: Ledger, rule: Consent) -> tuple[Parts, Refused
     words = pd.concat([_words(raters, "consent", unclear), _words(feedback, "consent_scope", unheard & ~back)])
     refused = Refused(words.reset_index(drop=True), _unreached(raters[gone], who[gone], feedback, author))
     raters = raters.assign(consent=stated.where(stated.isna(), "granted")) if "consent" in raters else raters
-    return parts | {"raters": ledger.keep(raters), "feedback": ledger.keep(feedback.assign(**flags))}, refused
+    heard = ledger.keep(feedback.assign(**flags))
+    by_table = {n: heard[heard["_table"] == n][[*parts[n].columns, *flags]] for n in schema.ANSWERS}
+    return parts | {"raters": ledger.keep(raters)} | by_table, refused
+
+
+def _spoken(parts: Parts) -> pd.DataFrame:
+    """All that raters said, answers and comparisons, under each other; `_answer` identifies each."""
+    frames = [
+        parts[n].assign(_table=n, _answer=n + " " + parts[n][schema.TABLES[n].key[0]].astype("object"))
+        for n in schema.ANSWERS
+    ]
+    return pd.concat(frames, ignore_index=True)
 
 
 def _texts(frame: pd.DataFrame, name: str, form: object) -> pd.Series:

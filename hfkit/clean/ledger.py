@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from hfkit.clean.private import mask
+from hfkit.clean.privacy import mask
 from hfkit.shared import schema
 from hfkit.shared.errors import StageError
 from hfkit.shared.records import Records
@@ -25,6 +25,7 @@ class Ledger:
         self.reason = np.full(self.first[-1], "", dtype=object)
         self.column = np.full(self.first[-1], "", dtype=object)
         self.blank: Counter[str] = Counter()  # cells left blank, by source: no answers, and no records either
+        self.clipped: Counter[str] = Counter()  # answers moved to a bound of `clip`, by source
         self._example: dict[tuple[int, str, str], object] = {}
         self.line = np.zeros(self.first[-1], dtype=int)
         for r, start in zip(self.records, self.first, strict=False):
@@ -47,6 +48,15 @@ class Ledger:
     def keep(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows whose record is not rejected."""
         return frame[self.reason[frame["_entry"].to_numpy()] == ""]
+
+    def origin(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows with where each came from: source, line, and the first digits of the file's hash."""
+        entries = frame["_entry"].to_numpy(int)
+        of = self._source(entries)
+        return frame.assign(
+            source=[self.records[i].source for i in of], line=self.line[entries],
+            file_sha256=[self.records[i].sha256[:16] or None for i in of],
+        )  # fmt: skip
 
     def examples(self) -> dict[tuple[str, str, str], str]:
         """One value for each source, reason and column where a way of writing is at fault; personal data masked."""

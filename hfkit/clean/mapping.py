@@ -10,6 +10,7 @@ import pandas as pd
 from hfkit.clean import spelling
 from hfkit.clean.ledger import Ledger
 from hfkit.clean.settings import Source, near
+from hfkit.clean.strict import numbers
 from hfkit.shared import schema
 from hfkit.shared.errors import MissingColumn
 from hfkit.shared.records import Records
@@ -23,17 +24,44 @@ def rows(records: Records, source: Source, ledger: Ledger, first: int) -> pd.Dat
     A record with a list or an object where a value is expected is rejected as `type`. Raises MissingColumn, with the
     nearest name, where the mapping names a column that the export does not have.
     """
-    wide = records.frame
+    repeated = records.frame.columns[records.frame.columns.duplicated()]
+    wide = records.frame.drop(columns=repeated)  # harmless until a mapping names one: see _check
     number = pd.Series(list(records.lines), index=wide.index, dtype="int64")
     entry = pd.Series(range(first, first + len(wide)), index=wide.index, dtype="int64")
     frame = wide.assign(**{"@row": (number - 1).astype(str), "_entry": entry})
+    frame.attrs["repeated"] = tuple(repeated)
+    for name, accepted in source.keep.items():
+        _check(name, frame, source, "keep")
+        ledger.reject(frame, ~_cells(frame, name, source, ledger).isin(accepted), "not_kept", name)
     if source.unpivot:
         frame = _long(frame, source)
     out = {"_entry": frame["_entry"]}
     for name, spec in source.columns.items():
-        out[name] = _spelled(_column(frame, spec, source, f"columns.{name}", ledger), name, source)
+        cells = _column(frame, spec, source, f"columns.{name}", ledger)
+        out[name] = _spelled(cells if spec.startswith("=") else _translated(cells, name, source), name, source)
     made = pd.DataFrame(out).reset_index(drop=True)
+    if source.clip and "value" in made:
+        made["value"] = _clipped(made["value"], source, ledger)
     return _answered(made, source, ledger) if source.table == "feedback" else made
+
+
+def _translated(cells: pd.Series, name: str, source: Source) -> pd.Series:
+    """Whole cells in the words of the agreed tables; ids and free texts only where their column is named."""
+    free = name.endswith("_id") or name.startswith("item_") or name in schema.TEXTS
+    general = {k: v for k, v in source.values.items() if isinstance(v, str) and not free}
+    own = source.values.get(name, {})
+    words = general | (own if isinstance(own, dict) else {})
+    return cells.map(lambda v: words.get(v, v)).astype("object") if words else cells
+
+
+def _clipped(values: pd.Series, source: Source, ledger: Ledger) -> pd.Series:
+    """Numbers outside the two of `clip` become the nearer one, counted; what is no number stays."""
+    low, high = source.clip or (float("-inf"), float("inf"))
+    number = numbers(values)
+    for bound, outside in ((low, number < low), (high, number > high)):
+        values = values.mask(outside, f"{bound:g}")
+        ledger.clipped[source.name] += int(outside.sum())
+    return values
 
 
 def _spelled(values: pd.Series, name: str, source: Source) -> pd.Series:
@@ -110,6 +138,11 @@ def _text(value: object) -> str | None:
 
 
 def _check(name: str, frame: pd.DataFrame, source: Source, key: str) -> None:
+    if name in frame.attrs.get("repeated", ()):
+        raise MissingColumn(
+            expected=f"one column {name}", found="several of that name", where=f"source {source.name}, {key}",
+            todo="rename one of them in the export",
+        )  # fmt: skip
     if name not in frame.columns or name == "_entry":
         names: Sequence[str] = [str(c) for c in frame.columns if c not in ("_entry", "@row")]
         raise MissingColumn(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from hfkit.clean import consent as agreed
-from hfkit.clean import mapping, private, rules, settings, strict
+from hfkit.clean import mapping, privacy, questions, rules, settings, strict
 from hfkit.clean.ledger import Ledger
-from hfkit.shared import schema
+from hfkit.shared import schema, texts
 from hfkit.shared.errors import BadValue, NothingLeft, ParamError
 from hfkit.shared.records import Records
 
@@ -25,6 +25,7 @@ class Cleaned:
     """What is left after cleaning, and the books: `masked` by kind, `repeated` by source, `unlabelled` by question.
 
     `unnamed` lists the answers that the rubric does not name, `blank` counts the cells left blank, by source.
+    `clipped` counts answers moved to a bound, by source.
     `examples` has a value for each source, reason and column where a way of writing is at fault.
     `refused` lists the consent words that nobody declared, and withdrawals that reached no answer. `bins` says where
     numeric attributes were cut into groups (see bins.binned).
@@ -32,6 +33,8 @@ class Cleaned:
 
     items: pd.DataFrame
     feedback: pd.DataFrame
+    comparisons: pd.DataFrame
+    questions: pd.DataFrame
     raters: pd.DataFrame
     population: pd.DataFrame
     policy: pd.DataFrame
@@ -41,8 +44,9 @@ class Cleaned:
     masked: Counter[str]
     repeated: dict[str, int]
     unlabelled: dict[str, int]
-    unnamed: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["question", "value", "answers"]))
+    unnamed: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=rules.UNNAMED))
     blank: dict[str, int] = field(default_factory=dict)
+    clipped: dict[str, int] = field(default_factory=dict)
     examples: dict[tuple[str, str, str], str] = field(default_factory=dict)
     refused: agreed.Refused = field(default_factory=agreed.Refused)
     bins: dict[str, list[float]] = field(default_factory=dict)
@@ -50,41 +54,42 @@ class Cleaned:
 
 def clean(
     records: Sequence[Records], *, sources: Entries, components: Entries, rubric: Entries, run_date: str,
-    consent: agreed.Consent | None = None, secret: Callable[[], bytes] | None = None,
+    consent: agreed.Consent | None = None, private: privacy.Privacy | None = None,
 ) -> Cleaned:  # fmt: skip
     """Which feedback is usable, and what became of the rest?
 
     `records` come from the format readers, one a source. `consent` says which words agree to what (see
-    consent.declared). `secret` gives the key for pseudonyms; it is called only where
-    a rater is named by an e-mail address or a phone number. Records of every source are kept or rejected, never lost;
-    the order of the records makes no difference to any table but the line numbers in `rejects`.
+    consent.declared), `private` how people are protected. Records of every source are kept or rejected, never lost;
+    the order of the records makes no difference to any table but the line numbers.
 
     Raises ParamError, MissingColumn, BadValue (a score outside 0..1, a damaged record of a raters source), NothingLeft,
     StageError (books out of balance).
     """
     given = settings.check(sources, components, rubric)
-    latest = _latest(run_date)
+    private = private or privacy.Privacy()
     named = {r.source: r for r in records}
     _whole([named[s.name] for s in given.sources if s.table == "raters"])
     ledger = Ledger([named[s.name] for s in given.sources], [s.table for s in given.sources])
     parts = _parts(ledger, given.sources)
     parts, refused = agreed.applied(parts, ledger, consent or agreed.declared({}))
-    for name, frame in parts.items():
-        parts[name] = _named(strict.typed(frame, schema.TABLES[name], ledger, latest), secret)
-    claims = dict(parts)
-    tables, repeated = _tables(parts, given, ledger)
+    latest = _latest(run_date)
+    claims = {name: strict.typed(frame, schema.TABLES[name], ledger, latest) for name, frame in parts.items()}
+    claims = privacy.pseudonymised(claims, private.secret)
+    tables, repeated = _tables(dict(claims), given, ledger)
     made = {name: frame.drop(columns=[c for c in frame if c.startswith("_")]) for name, frame in tables.items()}
     if not len(made["items"]) or not len(made["feedback"]):
         raise _nothing(ledger, "item" if not len(made["items"]) else "answer", refused)
     made["items"] = _finished(made["items"])
-    shown, masked = _masked(made)
+    shown, masked = privacy.masked(made, privacy.finders(private.masks))
+    shown["items"] = shown["items"].assign(text_group=texts.groups(shown["items"]))
     shaped = {n: schema.shape(f.sort_values(list(schema.TABLES[n].key)), schema.TABLES[n]) for n, f in shown.items()}
     return Cleaned(
-        **shaped, components=_components(given), rejects=ledger.rejects(),
+        **shaped, questions=questions.levels(shaped["feedback"], given.rubric),
+        components=_components(given), rejects=ledger.rejects(),
         accounts=ledger.accounts(_kept(claims, made, ledger)), masked=masked, repeated=repeated,
         unlabelled=_unlabelled(shaped["feedback"], given), refused=refused,
-        unnamed=rules.unnamed(shaped["feedback"], given.rubric), blank=dict(ledger.blank),
-        examples=ledger.examples(),
+        unnamed=rules.unnamed(shaped, given.rubric, private.min_people), blank=dict(ledger.blank),
+        clipped=dict(ledger.clipped), examples=ledger.examples(),
     )  # fmt: skip
 
 
@@ -116,36 +121,19 @@ def _parts(ledger: Ledger, sources: Sequence[settings.Source]) -> rules.Parts:
     mapped: dict[str, list[pd.DataFrame]] = {name: [] for name in schema.RAW}
     for i, (source, records) in enumerate(zip(sources, ledger.records, strict=True)):
         rows = mapping.rows(records, source, ledger, int(ledger.first[i]))
-        if source.table == "feedback":
+        if source.table in schema.ANSWERS:
             usual = {"rater_kind": "human", "channel": source.name}
+            usual |= {"question": "preference"} if source.table == "comparisons" else {}
             rows = rows.assign(**{n: v for n, v in usual.items() if n not in rows}, _multiple=source.multiple)
         key = schema.TABLES[source.table].key
-        mapped[source.table].append(rows.assign(_source=i, _raw=rows[key[0]]))
+        rows = ledger.origin(rows)
+        mapped[source.table].append(rows.assign(_source=i, _raw=rows[key[0]], line=rows["line"].astype(str)))
     out = {}
     for name, frames in mapped.items():
         empty = ["_entry", "_source", "_raw", *(c.name for c in schema.TABLES[name].columns if c.required)]
         frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=empty, dtype="object")
         out[name] = frame.astype({"_entry": "int64"})
     return out
-
-
-def _named(frame: pd.DataFrame, secret: Callable[[], bytes] | None) -> pd.DataFrame:
-    """Identifiers that are personal data become pseudonyms, the same everywhere."""
-    people = ("rater_id", "unit_id")
-    personal = {
-        name: [v for v in frame[name].dropna().unique() if private.names_a_person(v, loose=name in people)]
-        for name in ("rater_id", "unit_id", "feedback_id", "item_id") if name in frame
-    }  # fmt: skip
-    if not any(personal.values()):
-        return frame
-    if secret is None:
-        raise ParamError(
-            expected="a secret key for pseudonyms", found="raters named by e-mail or phone, and no key",
-            where="room clean", todo="pass secret=tables.secret",
-        )  # fmt: skip
-    key = secret()
-    names = {n: {v: private.pseudonym(v, key) for v in values} for n, values in personal.items() if values}
-    return frame.assign(**{n: frame[n].map(lambda v, new=new: new.get(v, v)) for n, new in names.items()})
 
 
 def _tables(parts: rules.Parts, given: settings.Settings, ledger: Ledger) -> tuple[rules.Parts, dict[str, int]]:
@@ -167,6 +155,11 @@ def _tables(parts: rules.Parts, given: settings.Settings, ledger: Ledger) -> tup
             whole = pd.concat(frames, ignore_index=True) if frames else parts[name]
             tables[name] = ledger.keep(rules.single(whole, key, ledger, distinct=False))
     tables["items"] = _items(tables["items"], parts["items"], given, ledger)
+    for side in ("item_a", "item_b"):
+        tables["comparisons"] = rules.referred(
+            tables["comparisons"], side, tables["items"]["item_id"], "unknown_item", ledger
+        )
+    tables["comparisons"] = rules.once(tables["comparisons"], ledger, "comparison_id", ["item_a", "item_b"])
     answers = rules.referred(tables["feedback"], "item_id", tables["items"]["item_id"], "unknown_item", ledger)
     answers = rules.in_range(_shaped(answers, schema.FEEDBACK), given.rubric, ledger)
     answers = rules.once(answers, ledger)  # after all that may be wrong with one: it must not supersede a good one
@@ -191,20 +184,6 @@ def _shaped(frame: pd.DataFrame, table: schema.Table) -> pd.DataFrame:
 
 def _finished(items: pd.DataFrame) -> pd.DataFrame:
     return items.assign(**{c: strict.feature(items[c]) for c in schema.cohorts(items, "feature.")})
-
-
-def _masked(tables: rules.Parts) -> tuple[rules.Parts, Counter[str]]:
-    """Every column in which people's words can stand, masked."""
-    total: Counter[str] = Counter()
-    out = dict(tables)
-    for name, frame in tables.items():
-        for column in frame.columns:
-            free = column in ("text", "value", "value_text", "correction") or column.startswith(("cohort.", "feature."))
-            if free and not pd.api.types.is_numeric_dtype(frame[column]):
-                values, counts = private.mask_column(frame[column])
-                out[name] = out[name].assign(**{column: values})
-                total += counts
-    return out, total
 
 
 def _kept(claims: rules.Parts, made: rules.Parts, ledger: Ledger) -> dict[str, int]:

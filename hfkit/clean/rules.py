@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from hfkit.clean.ledger import Ledger
-from hfkit.clean.private import mask, normalised
+from hfkit.clean.privacy import mask, normalised
 from hfkit.clean.settings import AtLeast, AtMost, Component, Rubric
 from hfkit.clean.strict import numbers
 from hfkit.shared import schema
 
 Parts = dict[str, pd.DataFrame]
+UNNAMED = ["question", "value", "answers", "people", "mostly"]
+ORIGIN = ("source", "line", "file_sha256")  # where a record stood says nothing about what it says
+_EMOJI = re.compile("[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")  # variation selectors and skin tones
 
 
 def single(frame: pd.DataFrame, key: tuple[str, ...], ledger: Ledger, *, distinct: bool) -> pd.DataFrame:
@@ -22,7 +28,7 @@ def single(frame: pd.DataFrame, key: tuple[str, ...], ledger: Ledger, *, distinc
     again = frame.duplicated(keys, keep=False)
     if not again.any():
         return frame
-    content = [c for c in frame.columns if not c.startswith("_")]
+    content = [c for c in frame.columns if not c.startswith("_") and c not in ORIGIN]
     repeats = frame[again]
     first_seen = ~repeats.duplicated([*content, "_raw"])
     variants = first_seen.groupby([repeats[k] for k in keys]).transform("sum")
@@ -57,16 +63,18 @@ def _edited(
     return frame[kept], (clash & ~edited)[kept]
 
 
-def once(feedback: pd.DataFrame, ledger: Ledger) -> pd.DataFrame:
+def once(
+    feedback: pd.DataFrame, ledger: Ledger, key: str = "feedback_id", about: Sequence[str] = ("item_id",)
+) -> pd.DataFrame:
     """One person's answers to one question about one item count once: the last by time, the others are `superseded`.
 
     Answers of nobody known, and without a time, stand as they are.
     """
-    keys = ["rater_id", "question", "item_id"]
+    keys = ["rater_id", "question", *about]
     if not {*keys, "created_at"} <= set(feedback):
         return feedback
     dated = feedback[feedback["rater_id"].notna() & feedback["created_at"].notna()]
-    dated = dated.sort_values(["created_at", "feedback_id"])
+    dated = dated.sort_values(["created_at", key])
     earlier = dated.duplicated(keys, keep="last")
     ledger.reject(dated, earlier, "superseded", "created_at")
     return feedback.drop(index=dated.index[earlier])
@@ -83,7 +91,8 @@ def join(parts: list[pd.DataFrame], key: str, ledger: Ledger) -> pd.DataFrame:
     if len(parts) > 1 and len(frame):
         several = frame[frame.duplicated(key, keep=False)]
         groups = several.groupby(key, sort=False)
-        clash = several[key].map((groups[[c for c in content if c != key]].nunique() > 1).any(axis=1))
+        compared = [c for c in content if c != key and c not in ORIGIN]
+        clash = several[key].map((groups[compared].nunique() > 1).any(axis=1))
         ledger.reject(several, clash, "conflict", key)
         bad = set(several.loc[clash.to_numpy(dtype=bool), key])
         frame = frame[~frame[key].isin(bad)]
@@ -141,9 +150,19 @@ def side(values: pd.Series, entry: Rubric, multiple: pd.Series | str = "") -> pd
         elif isinstance(rule, AtMost):
             hit = numbers(values) <= rule.at_most
         else:
-            hit = values.isin(rule) | _equal(values, rule) | _ticked(values, entry, rule, separator)
+            plain = values.map(bare)
+            hit = plain.isin([bare(r) for r in rule]) | _equal(values, rule) | _ticked(values, entry, rule, separator)
         out[hit] = answer
     return out
+
+
+def bare(text: object) -> object:
+    """An answer without what makes no difference to an emoji's meaning: skin tone and variation selector.
+
+    >>> bare("\U0001f44d\U0001f3fd") == bare("\U0001f44d"), bare("\u2764\ufe0f") == bare("\u2764")
+    (True, True)
+    """
+    return text if not isinstance(text, str) or text.isascii() else _EMOJI.sub("", text)
 
 
 def _equal(values: pd.Series, options: list[str]) -> pd.Series:
@@ -168,13 +187,49 @@ def _ticked(values: pd.Series, entry: Rubric, rule: list[str], separator: pd.Ser
     )
 
 
-def unnamed(feedback: pd.DataFrame, rubric: list[Rubric]) -> pd.DataFrame:
-    """Which answers does the rubric not name? question, value, answers; most frequent first, personal data masked."""
+def unnamed(tables: Parts, rubric: list[Rubric], min_people: int) -> pd.DataFrame:
+    """Which answers does the rubric not name, and whose are they? Most frequent first, personal data masked.
+
+    question, value, answers, people (raters), mostly: the group whose share of these answers exceeds its share of all
+    answers to the question most, with both shares; only its name where fewer than `min_people` people are behind it.
+    """
+    feedback = tables["feedback"]
     asked = [entry.question for entry in rubric]
-    lost = feedback[feedback["question"].isin(asked) & feedback["label"].isna() & feedback["value"].notna()]
-    counts = lost.assign(value=lost["value"].map(lambda v: mask(str(v))[0][:60])).groupby(["question", "value"]).size()
-    table = counts.rename("answers").reset_index()
+    rows = feedback[feedback["question"].isin(asked) & feedback["value"].notna()]
+    rows = rows.assign(value=rows["value"].map(lambda v: mask(str(v))[0][:60]))
+    groups = _groups(rows, tables)
+    out = []
+    for (question, value), lost in rows[rows["label"].isna()].groupby(["question", "value"], sort=True):
+        everybody = groups[rows["question"] == question]
+        mostly = _mostly(groups.loc[lost.index], everybody, rows["rater_id"], min_people)
+        out.append([question, value, len(lost), lost["rater_id"].nunique(), mostly])
+    table = pd.DataFrame(out, columns=UNNAMED).astype({"question": "str", "value": "str", "mostly": "str"})
     return table.sort_values(["answers", "question", "value"], ascending=[False, True, True], ignore_index=True)
+
+
+def _groups(answers: pd.DataFrame, tables: Parts) -> pd.DataFrame:
+    """The groups of the person served and of the rater behind each answer, a column an attribute."""
+    out = {}
+    for kind, name, key in (("served", "items", "item_id"), ("rater", "raters", "rater_id")):
+        people = tables[name].drop_duplicates(key).set_index(key)
+        for column in schema.cohorts(tables[name]):
+            out[column.replace("cohort", kind, 1)] = answers[key].map(people[column]).astype("object")
+    return pd.DataFrame(out, index=answers.index)
+
+
+def _mostly(lost: pd.DataFrame, everybody: pd.DataFrame, who: pd.Series, min_people: int) -> str:
+    best, words = 0.0, ""
+    for name in lost:
+        here, overall = (f[name].fillna(schema.NOT_STATED).astype(str).value_counts(normalize=True)
+                         for f in (lost, everybody))  # fmt: skip
+        excess = (here - overall.reindex(here.index)).sort_index()
+        if len(overall) > 1 and excess.max() > max(best, 0.2):
+            best, group = float(excess.max()), str(excess.idxmax())
+            inside = lost.index[lost[name].fillna(schema.NOT_STATED).astype(str) == group]
+            words = f"{name}={group}"
+            if who[inside].nunique() >= min_people:
+                words += f" ({here[group]:.0%} of these, {overall[group]:.0%} of all)"
+    return words
 
 
 def in_range(feedback: pd.DataFrame, rubric: list[Rubric], ledger: Ledger) -> pd.DataFrame:

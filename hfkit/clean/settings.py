@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hfkit.shared import schema
 from hfkit.shared.errors import ParamError
 
-_MADE_HERE = {"feedback": ("component", "label", "for_training", "for_evaluation", "for_publication")}
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,60}")
 
 
@@ -43,11 +42,13 @@ class Source(_Strict):
     """One export and how its columns become the agreed ones.
 
     How it writes: `time`, `decimal` (the sign before decimals), `header_rows` (lines before the first record), and
-    `multiple`, what stands between several answers in one cell.
+    `multiple`, what stands between several answers in one cell; `delimiter` of CSV and `sheet` of XLSX. `values`
+    translates: {EVAL: model} in every column but ids and free texts, {rater_kind: {EVAL: model}} in one. `keep` chooses
+    rows by a column of the export, {Finished: ["True"]}; `clip` moves answers outside two numbers to the nearer one.
     """
 
     name: str
-    table: Literal["items", "feedback", "raters", "population", "policy"]
+    table: Literal["items", "feedback", "comparisons", "raters", "population", "policy"]
     path: str
     format: str
     columns: dict[str, str] = Field(min_length=1)
@@ -58,6 +59,11 @@ class Source(_Strict):
     decimal: Literal[".", ","] = "."
     header_rows: int = Field(default=1, ge=1, le=20)
     multiple: str = ""
+    delimiter: str = ""
+    sheet: str = ""
+    values: dict[str, str | dict[str, str]] = {}
+    keep: dict[str, list[str]] = {}
+    clip: list[float] | None = Field(default=None, min_length=2, max_length=2)
 
 
 class Component(_Strict):
@@ -84,7 +90,10 @@ class AtMost(_Strict):
 
 
 class Rubric(_Strict):
-    """What the answers to one question mean. `range` (optional) rejects answers that are not numbers inside it."""
+    """What the answers to one question mean. `range` (optional) rejects answers that are not numbers inside it.
+
+    `level` says what the answers are: binary, nominal (names), ordinal (ranks) or interval (numbers).
+    """
 
     question: str
     component: str
@@ -92,6 +101,7 @@ class Rubric(_Strict):
     positive: list[str] | AtLeast | AtMost
     negative: list[str] | AtLeast | AtMost
     range: list[float] | None = Field(default=None, min_length=2, max_length=2)
+    level: Literal["binary", "nominal", "ordinal", "interval"] | None = None
 
 
 class Settings(_Strict):
@@ -134,8 +144,12 @@ def _source(source: Source, where: str) -> None:
     if not _NAME.fullmatch(source.name):
         raise _wrong("a name of letters, digits, _ and -", repr(source.name), where, "rename the source")
     table = schema.TABLES[source.table]
-    made = _MADE_HERE.get(source.table, ())
+    made = (*schema.MADE, "component") if source.table == "feedback" else schema.MADE
     declared = [c.name for c in table.columns if c.name not in made]
+    foreign = [n for n, v in source.values.items() if isinstance(v, dict) and n not in source.columns]
+    if foreign:
+        raise _wrong("a column that is mapped", repr(foreign[0]), f"{where}.values",
+                     near(foreign[0], list(source.columns), "map it, or remove it"))  # fmt: skip
     for name in source.columns:
         family = any(name.startswith(f) and len(name) > len(f) for f in table.families)
         if name not in declared and not family:
@@ -193,7 +207,7 @@ _MODELS: dict[str, type[BaseModel]] = {"sources": Source, "components": Componen
 
 def _explain(error: ValidationError) -> ParamError:
     first = error.errors()[0]
-    loc = [str(p) for p in first["loc"] if str(p) not in ("list[str]", "AtLeast", "AtMost")]
+    loc = [str(p) for p in first["loc"] if str(p) not in ("list[str]", "AtLeast", "AtMost", "str", "dict[str,str]")]
     where = "".join(f"[{p}]" if p.isdigit() else f".{p}" for p in loc).lstrip(".")
     nested: dict[str, type[BaseModel]] = {"unpivot": Unpivot, "time": Time}
     model = next((nested[k] for k in loc if k in nested), _MODELS.get(loc[0]))

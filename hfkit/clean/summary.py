@@ -60,6 +60,10 @@ def _listed(cleaned: Cleaned, read: int) -> list[dict[str, object]]:
         note = "the rubric names none of these values: the page lists them"
         rows.append(ev.row("answers the rubric does not name", value=float(cleaned.unnamed["answers"].sum()),
                            n=len(cleaned.feedback), better="lower", note=note))  # fmt: skip
+    for source, n in cleaned.clipped.items():
+        if n:
+            note = "numbers outside `clip` count as its nearer bound"
+            rows.append(ev.row("answers clipped", group=f"source={source}", value=float(n), n=read, note=note))
     for source, n in cleaned.blank.items():
         if n:
             rows.append(ev.row("cells left blank", group=f"source={source}", value=float(n), n=read))
@@ -77,6 +81,7 @@ def metrics(cleaned: Cleaned) -> dict[str, float]:
     return {
         "records_read": int(books["read"].sum()), "records_kept": int(books["kept"].sum()),
         "records_rejected": int(books["rejected"].sum()), "items": len(cleaned.items), "answers": len(cleaned.feedback),
+        "comparisons": len(cleaned.comparisons), "text_groups": int(cleaned.items["text_group"].nunique()),
         "labelled_answers": int(cleaned.feedback["label"].notna().sum()),
         "raters": int(cleaned.feedback["rater_id"].nunique()), "personal_data_masked": sum(cleaned.masked.values()),
     }  # fmt: skip
@@ -91,9 +96,9 @@ def reasons(cleaned: Cleaned) -> pd.DataFrame:
 
 
 def answer(cleaned: Cleaned) -> str:
-    """Can this feedback be used? In one or two sentences."""
+    """Can this feedback be used? Usable is an answer that gives a label, of all that came in."""
     m = metrics(cleaned)
-    share = m["records_kept"] / m["records_read"]
+    came = int(m["answers"] + (cleaned.rejects["table"] == "feedback").sum())
     top = cleaned.rejects["reason"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
     lost = len(cleaned.refused.unreached)
     warning = (
@@ -103,8 +108,8 @@ def answer(cleaned: Cleaned) -> str:
     )
     most = f", most often {top.index[0].replace('_', ' ')} ({top.iloc[0]:,})" if len(top) else ""
     return (
-        f"{share:.1%} of {m['records_read']:,} records are usable: {m['answers']:,} answers by "
-        f"{m['raters']:,} known raters on {m['items']:,} items, {m['labelled_answers']:,} of them with a label. "
-        f"{m['records_rejected']:,} records were set aside{most}; {m['personal_data_masked']:,} pieces of personal "
-        "data were masked." + warning
+        f"{m['labelled_answers'] / came:.1%} of {came:,} answers are usable, that is, they give a label: "
+        f"{m['labelled_answers']:,} by {m['raters']:,} known raters on {m['items']:,} items. {m['answers']:,} answers "
+        f"were kept; {m['records_rejected']:,} of {m['records_read']:,} records were set aside{most}; "
+        f"{m['personal_data_masked']:,} pieces of personal data were masked." + warning
     )

@@ -9,34 +9,46 @@ from __future__ import annotations
 from typing import Any
 
 from hfkit.formats import jsonl
+from hfkit.formats.plugin import Format
 from hfkit.shared.records import Records
 
 
 def read(data: bytes, source: str) -> Records:
-    """The records of a chat export. A line without a proper `messages` list is rejected as `not_a_record`."""
-    return jsonl.read_lines(data, source, _conversation)
+    """The records of a chat export. An object without a proper `messages` list is rejected as `not_a_record`."""
+    return jsonl.records(source, jsonl.either(data, source), lambda r: [_conversation(r)])
 
 
-def _conversation(record: dict[str, Any]) -> dict[str, Any] | None:
+def _conversation(record: dict[str, Any]) -> jsonl.Parsed:
     messages = record.get("messages")
     if not isinstance(messages, list) or not messages:
-        return None
+        return "not_a_record"
     turns: dict[str, list[str]] = {"user": [], "assistant": []}
     for message in messages:
-        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-            return None
-        words = _words(message.get("content"))
-        if words is None:
-            return None
-        turns.setdefault(message["role"], []).append(words)
+        text = words(message)
+        if text is None:
+            return "not_a_record"
+        turns.setdefault(message["role"], []).append(text)
     last = {f"last_{role}": turns[role][-1] if turns[role] else None for role in ("user", "assistant")}
     return {k: v for k, v in record.items() if k != "messages"} | last | {"turns": len(turns["user"])}
 
 
-def _words(content: Any) -> str | None:
-    """The text of a message: a string, or the text parts of a list of parts; None where it is neither."""
+def words(message: Any) -> str | None:
+    """The text of a message {role, content}: a string, or the text parts of a list; None where it is no message."""
+    if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+        return None
+    content = message.get("content")
     if content is None or isinstance(content, str):
         return content or ""
     if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
         return None
     return "\n".join(part["text"] for part in content if isinstance(part.get("text"), str))
+
+
+def last_words(value: Any) -> str | None:
+    """A prompt or a reply as text, be it text or a list of messages (then the last one's)."""
+    if isinstance(value, list) and value:
+        return words(value[-1])
+    return value if isinstance(value, str) else None
+
+
+FORMAT = Format(read)

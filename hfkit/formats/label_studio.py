@@ -11,56 +11,48 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+import pandas as pd
 
 from hfkit.formats import jsonl
+from hfkit.formats.plugin import Format
 from hfkit.shared.errors import UnknownFormat
-from hfkit.shared.records import Records, Reject
+from hfkit.shared.records import Records
 
 _ANNOTATION = ("lead_time", "created_at", "updated_at", "was_cancelled", "ground_truth", "parent_prediction")
+_KEYS = {"textarea": "text"}
+_ITEM = ("item_id", "text", "prompt", "response")
 
 
 def read(data: bytes, source: str) -> Records:
     """The records of a Label Studio JSON export. Raises UnknownFormat where it is not a JSON list of tasks."""
     try:
-        tasks = orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as e:
-        raise _refuse(str(e), source) from None
-    if not isinstance(tasks, list):
-        raise _refuse(type(tasks).__name__, source)
-    reason = jsonl.flaw(data, tasks)
-    if reason:
-        raise _refuse(reason.replace("_", " "), source)
-    rows: list[dict[str, Any]] = []
-    lines: list[int] = []
-    rejects: list[Reject] = []
-    for number, (row, reason) in enumerate((r for task in tasks for r in _task(task)), 1):
-        flat, reason = jsonl.flatten(row) if row is not None else (None, reason)
-        if flat is None:
-            rejects.append((number, reason, ""))
-        else:
-            rows.append(flat)
-            lines.append(number)
-    return Records(source, jsonl.table(rows), lines, rejects)
+        tasks = jsonl.array(data, source)
+    except UnknownFormat as e:
+        raise UnknownFormat(
+            expected="a JSON list of tasks", found=e.found, where=f"source {source}, format label_studio",
+            todo="in Label Studio choose Export, format JSON (for JSON-MIN and CSV declare label_studio_min)",
+        ) from None  # fmt: skip
+    return jsonl.records(source, ("not_a_record" if isinstance(t, str) else t for t in tasks), _task)
 
 
-def _task(task: Any) -> list[tuple[dict[str, Any] | None, str]]:
-    if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
-        return [(None, "not_a_record")]
+def _task(task: dict[str, Any]) -> list[jsonl.Parsed]:
+    if not isinstance(task.get("data"), dict):
+        return ["not_a_record"]
     base = {"task_id": task.get("id"), "data": task["data"]}
     annotations = task.get("annotations", task.get("completions"))
     if not isinstance(annotations, list):
-        return [(None, "not_a_record")]
+        return ["not_a_record"]
     return [record for annotation in annotations for record in _annotation(annotation, base)]
 
 
-def _annotation(annotation: Any, base: dict[str, Any]) -> list[tuple[dict[str, Any] | None, str]]:
+def _annotation(annotation: Any, base: dict[str, Any]) -> list[jsonl.Parsed]:
     if not isinstance(annotation, dict):
-        return [(None, "not_a_record")]
+        return ["not_a_record"]
     if annotation.get("was_cancelled"):
-        return [(None, "skipped")]
+        return ["skipped"]
     results = annotation.get("result")
     if not isinstance(results, list) or not results:
-        return [(None, "empty")]
+        return ["empty"]
     by = annotation.get("completed_by")
     who = by.get("id") if isinstance(by, dict) else by
     common = base | {"annotation": {"id": annotation.get("id")}, "completed_by": who}
@@ -68,24 +60,60 @@ def _annotation(annotation: Any, base: dict[str, Any]) -> list[tuple[dict[str, A
     return [_result(result, common) for result in results]
 
 
-def _result(result: Any, common: dict[str, Any]) -> tuple[dict[str, Any] | None, str]:
+def _result(result: Any, common: dict[str, Any]) -> jsonl.Parsed:
     if not isinstance(result, dict) or not isinstance(result.get("value"), dict):
-        return None, "not_a_record"
+        return "not_a_record"
     kind = str(result.get("type", ""))
     value = result["value"]
     answer = value.get("selected") if kind == "pairwise" else value.get(_KEYS.get(kind, kind))
-    if isinstance(answer, list):
-        parts = [" > ".join(map(str, a)) if isinstance(a, list) else str(a) for a in answer]
-        answer = " | ".join(parts) if parts else None
-    own = {"result_id": result.get("id"), "question": result.get("from_name"), "type": kind, "value": answer}
-    return common | own | {"origin": result.get("origin")}, ""
+    own = {"result_id": result.get("id"), "question": result.get("from_name"), "type": kind, "value": joined(answer)}
+    return common | own | {"origin": result.get("origin")}
 
 
-_KEYS = {"textarea": "text"}
+def joined(answer: Any) -> Any:
+    """Several answers as one text, a path in a taxonomy as its steps; anything else as it is.
+
+    >>> joined(["a", "b"]), joined([["pets", "cats"]]), joined([]), joined(3)
+    ('a | b', 'pets > cats', None, 3)
+    """
+    if not isinstance(answer, list):
+        return answer
+    parts = [" > ".join(map(str, a)) if isinstance(a, list) else str(a) for a in answer]
+    return " | ".join(parts) if parts else None
 
 
-def _refuse(problem: str, source: str) -> UnknownFormat:
-    return UnknownFormat(
-        expected="a JSON list of tasks", found=problem, where=f"source {source}, format label_studio",
-        todo="in Label Studio choose Export, format JSON (not JSON-MIN, not CSV)",
-    )  # fmt: skip
+def write(items: pd.DataFrame, feedback: pd.DataFrame) -> bytes:
+    """Items as tasks with their answers as annotations (type choices): the export of a project that asked for them."""
+    by_item = {str(i): rows for i, rows in feedback.groupby("item_id", sort=True)} if len(feedback) else {}
+    tasks: list[dict[str, Any]] = []
+    for number, item in enumerate(items.sort_values("item_id").to_dict("records"), 1):
+        rows = by_item.get(str(item["item_id"]))
+        answers = [] if rows is None else rows.sort_values("feedback_id").to_dict("records")
+        shown = {k: item[k] for k in _ITEM if isinstance(item.get(k), str)}
+        tasks.append({"id": number, "data": shown, "annotations": [_annotated(a) for a in answers], "predictions": []})
+    return orjson.dumps(tasks, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _annotated(answer: dict[Any, Any]) -> dict[str, Any]:
+    at, spent = answer.get("created_at"), answer.get("seconds_spent")
+    result = {"id": answer["feedback_id"], "type": "choices", "from_name": answer["question"], "to_name": "text",
+              "origin": "manual", "value": {"choices": answer["value"].split(" | ")}}  # fmt: skip
+    return {
+        "id": answer["feedback_id"],
+        "completed_by": answer["rater_id"] if isinstance(answer["rater_id"], str) else None,
+        "created_at": at.isoformat() if isinstance(at, pd.Timestamp) else None, "was_cancelled": False,
+        "lead_time": spent if spent is not None and spent == spent else None, "result": [result],
+    }  # fmt: skip
+
+
+FORMAT = Format(
+    read,
+    write,
+    usual={
+        "feedback": {"columns": {
+            "feedback_id": "result_id", "rater_id": "completed_by", "question": "question",
+            "value": "value", "created_at": "created_at", "seconds_spent": "lead_time",
+        }},
+        "items": {"columns": {"item_id": "data.item_id"}, "distinct": True},
+    },
+)  # fmt: skip

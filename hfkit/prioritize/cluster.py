@@ -14,7 +14,8 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer
 from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import normalize
 
-from hfkit.shared.learn import WORD, Floats, normal
+from hfkit.shared.learn import WORD, Floats
+from hfkit.shared.texts import normal
 
 _DIMENSIONS = 50
 _WORDS = 2000  # the most used words; a square matrix of them fits in memory

@@ -6,9 +6,7 @@ What several rooms share. Nothing here draws at random: a split is a hash of the
 from __future__ import annotations
 
 import hashlib
-import re
-import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,64 +21,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from hfkit.shared import texts
 from hfkit.shared.schema import NOT_STATED
 
 Floats = NDArray[np.float64]
 WORD = r"(?u)\b\w\w+\b"
 
 
-def normal(text: str) -> str:
-    """What is left of a text when case, digits, punctuation and invisible characters are taken away?
-
-    >>> normal("Order 66:  SHIP\\u200b it!"), normal("order 12 ship it")
-    ('order 0 ship it', 'order 0 ship it')
-    """
-    folded = "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if unicodedata.category(c) != "Cf")
-    return re.sub(r"\W+", " ", re.sub(r"\d+", "0", folded)).strip()
-
-
-def text_groups(items: pd.DataFrame, near: float = 0.9) -> pd.Series:
-    """Which items say the same? One group name an item: the first normal text of its group, or its item_id.
-
-    Two texts are near-identical when the Jaccard index of their word sets is at least `near`; groups are closed under
-    that relation, so a chain of small edits is one group. Exact (prefix filtering, Bayardo et al. 2007), not sampled.
-    Items without a text are groups of their own. The index of the result is that of `items`.
-
-    >>> items = pd.DataFrame({"item_id": ["a", "b", "c"], "text": ["Ship it now", "ship it NOW!", None]})
-    >>> text_groups(items).tolist()
-    ['ship it now', 'ship it now', 'item c']
-    """
-    words = [normal(t) if isinstance(t, str) else "" for t in items["text"]]
-    names = _near(sorted({w for w in words if w}), near)
-    groups = [names[w] if w else f"item {i}" for w, i in zip(words, items["item_id"], strict=True)]
-    return pd.Series(groups, index=items.index, dtype="str")
-
-
-def _near(texts: list[str], near: float) -> dict[str, str]:
-    """Union-find over the pairs whose word sets reach `near`; a group's name is its first text."""
-    sets = [frozenset(t.split()) for t in texts]
-    counts = Counter(w for s in sets for w in s)
-    parent = list(range(len(texts)))
-
-    def root(i: int) -> int:
-        """The group of text i, with the path to it shortened."""
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    seen: defaultdict[str, list[int]] = defaultdict(list)
-    for i in sorted(range(len(texts)), key=lambda i: (len(sets[i]), i)):
-        rare = sorted(sets[i], key=lambda w: (counts[w], w))
-        prefix = rare[: len(rare) - int(np.ceil(near * len(rare))) + 1]
-        for j in dict.fromkeys(j for w in prefix for j in seen[w]):
-            both = len(sets[i] & sets[j])
-            if both >= near * (len(sets[i]) + len(sets[j]) - both):
-                a, b = sorted((root(i), root(j)))
-                parent[b] = a
-        for w in prefix:
-            seen[w].append(i)
-    return {t: texts[root(i)] for i, t in enumerate(texts)}
+def text_groups(items: pd.DataFrame) -> pd.Series:
+    """Which items say the same? Clean has grouped them (`text_group`); a table that it did not make is grouped here."""
+    grouped = "text_group" in items and items["text_group"].notna().all()
+    return items["text_group"] if grouped else texts.groups(items)
 
 
 def unit(names: Iterable[str], *, seed: int, salt: str) -> Floats:

@@ -79,7 +79,7 @@ _OTHERS = {
     "clean": ("share of records kept", "records rejected", "records that repeat another", "personal data masked",
               "share of answers with a label", "answers without a rubric", "records in undeclared consent words",
               "withdrawals that reached no answer", "answers the rubric does not name", "cells left blank",
-              "look-alike group names", "groups made of numbers"),
+              "answers clipped",              "look-alike group names", "groups made of numbers"),
     "audit": ("alpha nominal", "alpha ordinal", "alpha interval", "flagged share", "burst days", "rater coverage",
               "served coverage", "feedback share", "channel share"),
     "aggregate": ("event share", "decided share", "disagreement", "flip share", "labelled share", "lost items share",

@@ -10,100 +10,43 @@ rater (the person who judged); from `aggregate` on they are `served.*` and `rate
 
 from __future__ import annotations
 
+from hfkit.shared.raw_tables import (
+    COMPARISONS,
+    FEEDBACK,
+    ITEMS,
+    NOT_STATED,
+    POLICY,
+    POPULATION,
+    PURPOSES,
+    RATERS,
+)  # fmt: skip
 from hfkit.shared.table_shape import Column, Table, cohorts, restored, shape
 
-__all__ = ["TABLES", "Column", "Table", "cohorts", "restored", "shape"]
+__all__ = [
+    "COMPARISONS", "FEEDBACK", "ITEMS", "NOT_STATED", "POLICY", "POPULATION", "RATERS", "TABLES", "Column", "Table",
+    "cohorts", "restored", "shape",
+]  # fmt: skip
 
-NOT_STATED = "not stated"
 INCONCLUSIVE = "inconclusive"
 VERDICTS = ("pass", "fail", INCONCLUSIVE, "info")
 BETTER = ("higher", "lower", "target", "none")
 
 _c = Column
-_USES = {"training": "a model learns from it", "evaluation": "it judges a model", "publication": "it counts in public"}
-_PURPOSES = tuple(_c(f"for_{k}", "int", f"1 where the rater agreed that {v}", low=0, high=1) for k, v in _USES.items())
 
-ITEMS = Table(
-    "items",
-    "one thing the model did",
+QUESTIONS = Table(
+    "questions",
+    "one question, and what kind of answers it has",
     (
-        _c("item_id", "str", "identifies the item", required=True),
-        _c("component", "str", "the part of the product that made it", required=True),
-        _c("unit_id", "str", "the person or session served, pseudonym; missing = every item stands for itself"),
-        _c("served_at", "time", "when it was served, UTC"),
-        _c("text", "str", "what the model saw or said, personal data masked"),
-        _c("score", "float", "the model's probability of the component's event", low=0, high=1),
-        _c("decision", "int", "1 where the model acted as if the event holds", low=0, high=1),
-        _c("model_version", "str", "the version that made it"),
-        _c("latency_ms", "float", "time to answer", low=0, unit="ms"),
-        _c("error", "int", "1 where the call failed", low=0, high=1),
-        _c("arm", "str", "arm of a running experiment"),
-        _c("action", "str", "the action a logged policy chose"),
-        _c("context", "str", "the part of the context a target policy depends on (a position)"),
-        _c("propensity", "float", "the logged policy's probability of that action, above 0", low=0, high=1),
-        _c("reward", "float", "what the action brought"),
-    ),
-    families=("cohort.", "feature."),
-    key=("item_id",),
-)
-
-FEEDBACK = Table(
-    "feedback",
-    "one answer of one rater to one question",
-    (
-        _c("feedback_id", "str", "identifies the answer", required=True),
-        _c("item_id", "str", "the item it is about", required=True),
-        _c("rater_id", "str", "pseudonym of who answered; missing = anonymous"),
-        _c("rater_kind", "str", "who answered", required=True, values=("human", "model", "code")),
-        _c("channel", "str", "how it arrived", required=True),
         _c("question", "str", "what was asked", required=True),
-        _c("value", "str", "the answer as given"),
-        _c("value_text", "str", "free text given with it, personal data masked"),
-        _c("correction", "str", "what the rater would have wanted, personal data masked"),
-        _c("created_at", "time", "when it was given, UTC"),
-        _c("consent_scope", "str", "what the rater agreed to"),
-        _c("confidence", "float", "the rater's own confidence", low=0, high=1),
-        _c("seconds_spent", "float", "time spent on the answer", low=0, unit="s"),
-        _c("model_version", "str", "the version the rater saw"),
-        _c("component", "str", "added by clean: the component the rubric says the answer is about", required=True),
-        _c("label", "float", "added by clean: 1 event, 0 no event, missing = no label", low=0, high=1),
-        *_PURPOSES,
+        _c("level", "str", "what its answers are: two, names, ranks or numbers", required=True,
+           values=("binary", "nominal", "ordinal", "interval")),
+        _c("declared", "bool", "False where the level is proposed from the answers", required=True),
+        _c("answers", "int", "answers with a value", required=True, low=0),
+        _c("values", "int", "different values", required=True, low=0),
+        _c("labelled", "int", "answers that give a label", required=True, low=0),
     ),
-    key=("feedback_id",),
-)
-
-RATERS = Table(
-    "raters",
-    "one person or program who gave feedback",
-    (
-        _c("rater_id", "str", "pseudonym", required=True),
-        _c("consent", "str", "granted or withdrawn", values=("granted", "withdrawn")),
-    ),
-    families=("cohort.",),
-    key=("rater_id",),
-)
-
-POPULATION = Table(
-    "population",
-    "the share of one group among the people served",
-    (
-        _c("cohort", "str", "name of the cohort attribute, without `cohort.`", required=True),
-        _c("group", "str", "one of its values", required=True),
-        _c("share", "float", "share of the reference population", required=True, low=0, high=1),
-    ),
-    key=("cohort", "group"),
-)
-
-POLICY = Table(
-    "policy",
-    "how often a target policy takes one action in one context",
-    (
-        _c("context", "str", "matches items.context", required=True),
-        _c("action", "str", "matches items.action", required=True),
-        _c("probability", "float", "the target policy's probability", required=True, low=0, high=1),
-    ),
-    key=("context", "action"),
-)
+    key=("question",),
+)  # fmt: skip
 
 REJECTS = Table(
     "rejects",
@@ -191,7 +134,7 @@ JUDGEMENTS = Table(
         _c("label", "int", "1 event, 0 no event, by this rater", required=True, low=0, high=1),
         _c("weight", "float", "how much it counts; 0 = a flagged rater or no consent to this", required=True, low=0),
         _c("score", "float", "the logged score; missing = none", low=0, high=1),
-        *_PURPOSES,
+        *PURPOSES,
     ),
     families=("served.", "rater."),
     key=("feedback_id",),
@@ -290,8 +233,12 @@ LEADS = Table(
 
 TABLES: dict[str, Table] = {
     t.name: t
-    for t in (ITEMS, FEEDBACK, RATERS, POPULATION, POLICY, REJECTS, ACCOUNTS, COMPONENTS, RATER_TRUST, LABELS,
-              JUDGEMENTS, ROUTES, ISSUES, ROWS, PREDICTIONS, EVIDENCE, LEADS)
+    for t in (ITEMS, FEEDBACK, COMPARISONS, QUESTIONS, RATERS, POPULATION, POLICY, REJECTS, ACCOUNTS, COMPONENTS,
+              RATER_TRUST, LABELS, JUDGEMENTS, ROUTES, ISSUES, ROWS, PREDICTIONS, EVIDENCE, LEADS)
 }  # fmt: skip
 
-RAW = ("items", "feedback", "raters", "population", "policy")
+RAW = ("items", "feedback", "comparisons", "raters", "population", "policy")
+TEXTS = ("text", "prompt", "response", "value_text", "correction")  # people's words at length
+ANSWERS = ("feedback", "comparisons")  # what raters said: consent and withdrawals reach every row of these
+MADE = ("label", "text_group", "for_training", "for_evaluation", "for_publication", "source", "line",
+        "file_sha256")  # columns that clean adds; no source maps them  # fmt: skip
