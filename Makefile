@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Containers run with a user id that has no name and no home
 export HOME ?= $(CURDIR)/build
 export USER ?= user
-LOOP := mkdir -p data/ledger/editions && mkdir -p -m 700 build && hfkit doctor --fix && dvc repro
+LOOP := mkdir -p data/ledger/editions data/ledger/forgotten && mkdir -p -m 700 build && hfkit doctor --fix && dvc repro
 
 .PHONY: help repro test lint lab example sample lock bench campaign
 help: ## list the targets

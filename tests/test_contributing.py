@@ -150,12 +150,13 @@ def test_a_room_is_dropped(project):
 
 
 def test_a_format_is_added(project):
-    """A file with `read`, and its line among the READERS; the accounts (records in = kept + rejected) come for free."""
+    """A file with a Format, and its line among the FORMATS; records in = kept + rejected comes for free."""
     (project.root / "hfkit" / "formats" / "pairs.py").write_text(textwrap.dedent('''
         """Lines of the form `id=vote`."""
 
         import pandas as pd
 
+        from hfkit.formats.plugin import Format
         from hfkit.shared.records import Records
 
 
@@ -166,8 +167,14 @@ def test_a_format_is_added(project):
             frame = pd.DataFrame([lines[i - 1].split("=", 1) for i in good], columns=["id", "vote"], dtype="str")
             bad = [(i, "no_pair", "") for i in range(1, len(lines) + 1) if i not in good]
             return Records(source, frame, good, bad, "")
+
+
+        FORMAT = Format(read)
     ''').lstrip(), "utf-8")  # fmt: skip
-    imported, reader = (r"import chat.*$", "\\g<0>, pairs"), (r'"chat": chat.read', '\\g<0>, "pairs": pairs.read')
+    imported, reader = (
+        (r"^    chat,", "\\g<0> pairs,"),
+        (r'"chat": chat.FORMAT', '\\g<0>, "pairs": pairs.FORMAT'),
+    )
     replace(project.root, "hfkit/formats/__init__.py", imported, reader)
     code = """from hfkit import formats; r = formats.read(b"a=1\\nb\\nc=2", "pairs", source="s")
 print(r.frame.to_numpy().tolist(), r.lines, r.rejects, len(r.sha256))"""

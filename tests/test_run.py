@@ -118,7 +118,7 @@ def broken(scratch, code, room="clean"):
     [
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "its process ended by SIGKILL", 137),
         ("import ctypes; ctypes.string_at(0)", "its process ended by SIGSEGV", 139),
-        ("import resource; resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30)); bytearray(2**31)", "MemoryError", 1),
+        ("import resource; resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31)); bytearray(2**32)", "MemoryError", 1),
         ("raise SystemExit(3)", "SystemExit: 3", 1),
         ("raise KeyboardInterrupt", "an interruption by hand", 1),
         ("import os; os._exit(0)", "its process left with exit code 0 before its end", 1),

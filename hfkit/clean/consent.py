@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -93,21 +93,26 @@ def person(text: str) -> str:
     return number[1] if number else plain
 
 
-def applied(parts: Parts, ledger: Ledger, rule: Consent) -> tuple[Parts, Refused]:
+def applied(
+    parts: Parts, ledger: Ledger, rule: Consent, erased: Callable[[str], bool] = lambda name: False
+) -> tuple[Parts, Refused]:
     """Who may be used, and for what? Runs before any other rule, on the values as written.
 
     A withdrawal reaches all answers of the person under every spelling of the id (`withdrawn`). A word that nobody
     declared, in an answer's consent_scope or a rater's consent, takes out the answer with every other record of it, or
     all of that rater's answers (`no_consent`). An answer's own scope goes before what its rater stated, that before
-    what is assumed; nothing at all is no consent. Answers get `for_training`, `for_evaluation`, `for_publication`.
+    what is assumed; nothing at all is no consent. `erased` says who asked to be forgotten: as a withdrawal, and with
+    the items that were served to them. Answers get `for_training`, `for_evaluation`, `for_publication`.
     """
     raters, feedback = parts["raters"], _spoken(parts)
     stated, scope = (_texts(f, c, str.strip) for f, c in ((raters, "consent"), (feedback, "consent_scope")))
     who, author = (_texts(f, "rater_id", person) for f in (raters, feedback))
     gone, back = (words.str.casefold().isin(WITHDRAWN) for words in (stated.astype("str"), scope.astype("str")))
+    names = set(who.dropna()) | set(author.dropna())
+    lost = {name for name in names if erased(name)}
     unclear = stated.notna() & ~gone & ~stated.isin(rule.words)
     for reason, bad in (("withdrawn", gone), ("no_consent", unclear)):
-        people = set(who[bad].dropna())
+        people = set(who[bad].dropna()) | (lost if reason == "withdrawn" else set())
         ledger.reject(raters, bad | who.isin(people), reason, "consent")
         ledger.reject(feedback, author.isin(people), reason, "consent")
     answer = _texts(feedback, "_answer", str)
@@ -125,7 +130,15 @@ def applied(parts: Parts, ledger: Ledger, rule: Consent) -> tuple[Parts, Refused
     raters = raters.assign(consent=stated.where(stated.isna(), "granted")) if "consent" in raters else raters
     heard = ledger.keep(feedback.assign(**flags))
     by_table = {n: heard[heard["_table"] == n][[*parts[n].columns, *flags]] for n in schema.ANSWERS}
-    return parts | {"raters": ledger.keep(raters)} | by_table, refused
+    kept = {"raters": ledger.keep(raters)} | by_table
+    return parts | kept | {n: _unserved(parts[n], ledger, erased) for n in ("items",) if n in parts}, refused
+
+
+def _unserved(items: pd.DataFrame, ledger: Ledger, erased: Callable[[str], bool]) -> pd.DataFrame:
+    if "unit_id" in items:
+        unit = _texts(items, "unit_id", person)
+        ledger.reject(items, unit.isin([u for u in unit.dropna().unique() if erased(u)]), "withdrawn", "unit_id")
+    return ledger.keep(items)
 
 
 def _spoken(parts: Parts) -> pd.DataFrame:

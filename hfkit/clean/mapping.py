@@ -97,6 +97,11 @@ def _long(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def named(spec: str) -> list[str]:
+    """The columns of an export that a mapping reads."""
+    return [] if spec.startswith("=") else _SLOT.findall(spec) or [spec]
+
+
 def _column(frame: pd.DataFrame, spec: str, source: Source, key: str, ledger: Ledger) -> pd.Series:
     if spec.startswith("="):
         return pd.Series(spec[1:], index=frame.index, dtype="object")

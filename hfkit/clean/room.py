@@ -12,6 +12,7 @@ import pandas as pd
 
 from hfkit.clean import consent as agreed
 from hfkit.clean import mapping, privacy, questions, rules, settings, strict
+from hfkit.clean.erasure import erased
 from hfkit.clean.ledger import Ledger
 from hfkit.shared import schema, texts
 from hfkit.shared.errors import BadValue, NothingLeft, ParamError
@@ -71,7 +72,9 @@ def clean(
     _whole([named[s.name] for s in given.sources if s.table == "raters"])
     ledger = Ledger([named[s.name] for s in given.sources], [s.table for s in given.sources])
     parts = _parts(ledger, given.sources)
-    parts, refused = agreed.applied(parts, ledger, consent or agreed.declared({}))
+    parts, refused = agreed.applied(
+        parts, ledger, consent or agreed.declared({}), erased(private.forgotten, private.secret)
+    )
     latest = _latest(run_date)
     claims = {name: strict.typed(frame, schema.TABLES[name], ledger, latest) for name, frame in parts.items()}
     claims = privacy.pseudonymised(claims, private.secret)

@@ -60,7 +60,7 @@ def plan(params: Path, data: Path) -> Plan:
         out |= {name: tables.ROOT / name for name in names}
     out |= {f"data/raw/{name}": data / name for name in files.listing(data, follow=True)}
     kept = {f"data/raw/{name}/.gitkeep": b"" for name in RAW if f"data/raw/{name}" not in out}
-    kept["data/ledger/editions/.gitkeep"] = b""
+    kept |= {f"data/ledger/{name}/.gitkeep": b"" for name in ("editions", "forgotten")}
     return {**kept, **out, "params.yaml": complete(params), ".dvc/config": CONFIG}
 
 

@@ -103,11 +103,12 @@ def completed(sources: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return out
 
 
-def read_source(source: Mapping[str, Any]) -> Records:
-    """The records of one source of params.yaml (its keys name, path, format), read from data/raw."""
+def read_source(source: Mapping[str, Any], data: bytes | None = None) -> Records:
+    """The records of one source of params.yaml (its keys name, path, format), read from data/raw or from `data`."""
     name, format = str(source.get("name", "unnamed source")), str(source.get("format", ""))
     options = {k: source[k] for k in ("delimiter", "sheet") if source.get(k)}
-    records = read(tables.read_raw(str(source.get("path", ""))), format, source=name, **options)
+    content = tables.read_raw(str(source.get("path", ""))) if data is None else data
+    records = read(content, format, source=name, **options)
     return below_header(records, source.get("header_rows", 1))
 
 

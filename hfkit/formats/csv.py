@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -29,7 +30,7 @@ _LINE = re.compile(r"[^\r\n]*+(?:\r\n|[\r\n]|\Z)")
 
 
 @dataclass(frozen=True)
-class _Grammar:
+class Grammar:
     """The patterns of one delimiter."""
 
     delimiter: str
@@ -78,7 +79,7 @@ def read(data: bytes, source: str, delimiter: str = ",") -> Records:
             where=f"params.yaml: clean.sources, {source}",
             todo='write for example delimiter: ";" or delimiter: "\\t"',
         )  # fmt: skip
-    grammar = _Grammar(delimiter)
+    grammar = Grammar(delimiter)
     text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
     header, start = _header(text, source, grammar)
     names = pd.Index(header, dtype="object")
@@ -89,7 +90,25 @@ def read(data: bytes, source: str, delimiter: str = ",") -> Records:
     return Records(source, pd.DataFrame(good, columns=names, dtype="object"), lines, rejects)
 
 
-def _header(text: str, source: str, grammar: _Grammar) -> tuple[list[str], int]:
+def without(data: bytes, numbers: Set[int], delimiter: str = ",") -> bytes:
+    """The file without the records of those numbers (from 1, the header not counted), all others byte for byte.
+
+    >>> without(b"a,b\\n1,2\\n3,4\\n", {1})
+    b'a,b\\n3,4\\n'
+    """
+    grammar = Grammar(delimiter)
+    mark = b"\xef\xbb\xbf" if data.startswith(b"\xef\xbb\xbf") else b""
+    text = data.removeprefix(mark).decode("utf-8", "surrogateescape")
+    out, at, number = [], 0, 0
+    while at < len(text):
+        match = grammar.row.match(text, at) or _LINE.match(text, at)
+        record = match[0] if match else text[at:]
+        out += [] if number in numbers else [record]
+        at, number = at + len(record), number + 1
+    return mark + "".join(out).encode("utf-8", "surrogateescape")
+
+
+def _header(text: str, source: str, grammar: Grammar) -> tuple[list[str], int]:
     line = _LINE.match(text)
     first = line[0] if line else ""
     if not text.strip("\r\n"):
@@ -112,7 +131,7 @@ def _header(text: str, source: str, grammar: _Grammar) -> tuple[list[str], int]:
     return names, row.end()
 
 
-def _fast(text: str, start: int, width: int, grammar: _Grammar) -> list[list[str]] | None:
+def _fast(text: str, start: int, width: int, grammar: Grammar) -> list[list[str]] | None:
     """All rows where every one is well-formed, else None: one scan proves it, then the csv module may read them."""
     if width < 2:
         return None
@@ -134,7 +153,7 @@ def _encodes(text: str) -> bool:
 
 
 def _strict(
-    text: str, start: int, width: int, source: str, grammar: _Grammar
+    text: str, start: int, width: int, source: str, grammar: Grammar
 ) -> tuple[list[list[str]], list[int], list[Reject]]:
     good: list[list[str]] = []
     lines: list[int] = []

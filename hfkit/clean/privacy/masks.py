@@ -24,12 +24,13 @@ Parts = dict[str, pd.DataFrame]
 class Privacy:
     """How people are protected. `secret` gives the key for pseudonyms, called only where an id is personal data.
 
-    `masks` names further finders of personal data (see finders). A group of fewer than `min_people` people is named,
-    not numbered.
+    `forgotten` has the digests of people who asked to be forgotten. `masks` names further finders of personal data (see
+    finders). A group of fewer than `min_people` people is named, not numbered.
     """
 
     secret: Callable[[], bytes] | None = None
     masks: Sequence[str] = ()
+    forgotten: frozenset[str] = frozenset()
     min_people: int = 5
 
 

@@ -22,7 +22,7 @@ _NAMES = [
     rf"\b[Dd]ear {_NOBODY}({_NAME})(?=,)",
     rf"\b(?:[Rr]egards|[Ss]incerely|[Cc]heers|[Gg]rüßen?|[Cc]ordialement|[Ss]aludos),?\s{{1,3}}{_NOBODY}({_NAME})(?=\s*$)",
 ]
-_TOWN = r"(?:,?\s{1,3}(?:\d{4,6} )?[A-ZÀ-Þ][\w'’.-]{1,30}(?: [A-ZÀ-Þ][\w'’.-]{1,30}){0,2})?"
+_TOWN = r"(?:,?\s{1,3}(?:\d{4,6} )?[A-ZÀ-Þ][^\W\d_]{1,30}(?!\w)(?:[ '’.-]{1,2}[A-ZÀ-Þ][^\W\d_]{1,30}(?!\w)){0,2})?"
 _CODE = r"(?:,?\s{1,3}(?:[A-Z]{2} )?\d{4,5}(?:-\d{4})?|,?\s{1,3}[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2})?"
 _STREETS = (r"Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Square|Sq|Way|Place|Pl|Terrace|"
             r"Close|Crescent|Highway|Hwy|Parkway|Pkwy")  # fmt: skip

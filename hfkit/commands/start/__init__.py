@@ -1,0 +1,1 @@
+"""`hfkit init`: a first params.yaml for unknown exports."""
