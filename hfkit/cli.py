@@ -8,9 +8,11 @@ import click
 
 from hfkit.commands.decision import decision
 from hfkit.commands.doctor import doctor
+from hfkit.commands.export import export
 from hfkit.commands.forget import forget
 from hfkit.commands.publish import publish
 from hfkit.commands.sample import sample
+from hfkit.commands.snapshot import snapshot
 from hfkit.commands.start.init import init
 from hfkit.commands.workspace import workspace
 from hfkit.shared.errors import HfkitError
@@ -21,7 +23,7 @@ def cli() -> None:
     """Weave human feedback into model improvement. The loop itself is `dvc repro`."""
 
 
-for verb in (decision, doctor, forget, init, publish, sample, workspace):
+for verb in (decision, doctor, export, forget, init, publish, sample, snapshot, workspace):
     cli.add_command(verb)
 
 

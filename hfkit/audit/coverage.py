@@ -22,7 +22,7 @@ def by_group(
     `served.x=g`: share of g among the items with feedback, against its share of the items served; n counts items
     served. ratio = share / reference, 1 = heard like everybody, below 1 = heard less; the bounds are Wilson's for the
     share divided by the reference, which is taken as known. Judged against `min_ratio` (0.8 is the four-fifths rule).
-    Groups of fewer than `min_people` raters or items are named, not numbered.
+    Groups of fewer than `min_people` raters or items are named, not numbered, and no total gives one back.
     """
     spoke = raters[raters["rater_id"].isin(set(feedback["rater_id"].dropna()))]
     parts = [_raters(spoke, c, population, min_ratio, min_people) for c in schema.cohorts(raters)]
@@ -66,13 +66,15 @@ def _finish(
     k, total, members, reference = counted
     low, high = intervals.wilson(k, np.full(len(k), total))
     base = np.where(reference > 0, reference, np.nan)
-    few = cohorts.too_few(members, limits[1], unit)
+    few = cohorts.withheld(members, limits[1], unit)
     out = pd.DataFrame({
         "group": names, "n": members.astype(int), "share": k / total if total else np.nan, "reference": reference,
         "ratio": k / base / total if total else np.nan, "low": low / base, "high": high / base,
     })  # fmt: skip
     out.loc[few != "", ["share", "ratio", "low", "high"]] = np.nan
     out.loc[few != "", "n"] = 0
+    if unit == "items":
+        out.loc[few != "", "reference"] = np.nan  # a share of the items is their number; one of a population is public
     bounds = zip(out["low"], out["high"], strict=True)
     out["verdict"] = [evidence.judge(lo, hi, target=limits[0], better="higher") for lo, hi in bounds]
     out["note"] = np.where(few != "", few + ": named, not numbered", note)

@@ -30,7 +30,7 @@ def flagged_by_group(trust: pd.DataFrame, raters: pd.DataFrame, *, min_people: i
             .groupby("group", sort=True)["flagged"]
             .agg(["sum", "size"])
         )
-        notes = cohorts.too_few(by["size"].to_numpy(), min_people, "raters")
+        notes = cohorts.withheld(by["size"].to_numpy(), min_people, "raters")
         lows, highs = intervals.wilson(by["sum"].to_numpy(float), by["size"].to_numpy(float))
         bounds = zip(by.index, by["sum"], by["size"], lows, highs, notes, strict=True)
         rows += [

@@ -162,6 +162,28 @@ def too_few(people: npt.ArrayLike, min_people: int, unit: str = "people") -> npt
     return np.where((n > 0) & (n < min_people), f"fewer than {min_people} {unit}", "").astype(object)
 
 
+def withheld(people: npt.ArrayLike, min_people: int, unit: str = "people") -> npt.NDArray[np.object_]:
+    """As `too_few`, for all groups of one attribute beside their total: one small group is the total less the others.
+
+    Where the small groups together have fewer than `min_people` people, or one stands alone, the next smallest group
+    has no number either (complementary suppression), until neither holds.
+
+    >>> withheld([40, 30, 4], 5).tolist()
+    ['', 'a smaller group could be told from it', 'fewer than 5 people']
+    >>> withheld([40, 4, 3, 0], 5).tolist()
+    ['', 'fewer than 5 people', 'fewer than 5 people', '']
+    """
+    n = np.asarray(people)
+    notes = too_few(n, min_people, unit)
+    for at in np.argsort(n, kind="stable"):
+        hidden = notes != ""
+        if not hidden.any() or (hidden.sum() > 1 and n[hidden].sum() >= min_people):
+            break
+        if n[at] > 0 and not hidden[at]:
+            notes[at] = "a smaller group could be told from it"
+    return notes
+
+
 def binned(values: pd.Series, edges: Sequence[float] = (), most: int = 12) -> tuple[pd.Series, list[float]]:
     """A numeric attribute in a few groups: `edges` are the first values of each but the lowest; and the edges used.
 
