@@ -37,7 +37,7 @@ example: env-runtime ## run the loop on an example: make example NAME=popquorn D
 sample: env-runtime ## write the sample world to data/raw again; OVERWRITE=1 replaces its files where they differ
 	@hfkit sample --out data/raw --truth tests/planted_truth.json $(if $(OVERWRITE),--overwrite)
 
-bench: env-test ## compare with the peers, in one run, as ratios
+bench: env-bench ## compare with the peers, in one run, as ratios
 	@for f in benchmarks/bench_*.py; do echo "== $$f"; python $$f || exit 1; done
 
 campaign: env-test ## the long versions of the error rates, printed; fails where a rate is missed (docs/error_rates.md)
@@ -49,10 +49,12 @@ lock: ## pin the newest allowed versions again (needs uv)
 	  uv pip compile pyproject.toml $${extra:+--extra $$extra -c requirements.txt} --upgrade --universal --python-version 3.11 \
 	  --generate-hashes --no-header --no-annotate --quiet -o requirements$${extra:+-$$extra}.txt || exit 1; done
 
-.PHONY: env-runtime env-test env-lab
+.PHONY: env-runtime env-test env-lab env-bench
 env-runtime:
 	@$(PYTHON) tools/environment.py requirements.txt
 env-test:
 	@$(PYTHON) tools/environment.py requirements-test.txt
 env-lab: env-runtime
 	@$(PYTHON) tools/environment.py requirements-lab.txt
+env-bench: env-test
+	@$(PYTHON) tools/environment.py requirements-bench.txt

@@ -150,7 +150,7 @@ def side(values: pd.Series, entry: Rubric, multiple: pd.Series | str = "") -> pd
         elif isinstance(rule, AtMost):
             hit = numbers(values) <= rule.at_most
         else:
-            plain = values.map(bare)
+            plain = values.map({v: bare(v) for v in values.dropna().unique()})
             hit = plain.isin([bare(r) for r in rule]) | _equal(values, rule) | _ticked(values, entry, rule, separator)
         out[hit] = answer
     return out
@@ -172,6 +172,8 @@ def _equal(values: pd.Series, options: list[str]) -> pd.Series:
 
 def _ticked(values: pd.Series, entry: Rubric, rule: list[str], separator: pd.Series) -> pd.Series:
     """Is one of these options among the answers of the cell? Longer options first: an option may hold the separator."""
+    if not separator.astype(bool).any():
+        return pd.Series(False, index=values.index)
     options = sorted((o for side in (entry.positive, entry.negative) if isinstance(side, list) for o in side), key=len)
     hit = {}
     for text, between in {(v, s) for v, s in zip(values, separator, strict=True) if isinstance(v, str) and s}:
@@ -196,10 +198,11 @@ def unnamed(tables: Parts, rubric: list[Rubric], min_people: int) -> pd.DataFram
     feedback = tables["feedback"]
     asked = [entry.question for entry in rubric]
     rows = feedback[feedback["question"].isin(asked) & feedback["value"].notna()]
-    rows = rows.assign(value=rows["value"].map(lambda v: mask(str(v))[0][:60]))
-    groups = _groups(rows, tables)
+    unheard = rows[rows["label"].isna()]
+    shown = {v: mask(str(v))[0][:60] for v in unheard["value"].unique()}
+    groups = _groups(rows, tables) if len(unheard) else pd.DataFrame()
     out = []
-    for (question, value), lost in rows[rows["label"].isna()].groupby(["question", "value"], sort=True):
+    for (question, value), lost in unheard.groupby(["question", unheard["value"].map(shown)], sort=True):
         everybody = groups[rows["question"] == question]
         mostly = _mostly(groups.loc[lost.index], everybody, rows["rater_id"], min_people)
         out.append([question, value, len(lost), lost["rater_id"].nunique(), mostly])

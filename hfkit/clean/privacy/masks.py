@@ -81,6 +81,8 @@ def mask_code(text: str) -> tuple[str, Counter[str]]:
 
 
 def _replaced(text: str, spans: Sequence[tuple[int, int, str]]) -> tuple[str, Counter[str]]:
+    if not spans:
+        return text, Counter()
     out, counts = text, Counter[str]()
     for start, end, kind in sorted(spans, reverse=True):
         out = f"{out[:start]}[{kind}]{out[end:]}"

@@ -38,6 +38,8 @@ _ADDRESSES = [
 ]
 _RULES = [(re.compile(p, re.M), "name") for p in _NAMES] + [(re.compile(p), "address") for p in _ADDRESSES]
 
+_HINT = re.compile(r"[A-ZÀ-ÖØ-Þ]")  # a name, a town or a box has a capital letter
+
 
 def find(text: str) -> list[tuple[int, int, str]]:
     """Names and addresses by rule: from, to and kind, in the order of the text, never overlapping.
@@ -46,6 +48,8 @@ def find(text: str) -> list[tuple[int, int, str]]:
     ([(11, 20, 'name')], [(0, 23, 'address')], [])
     """
     spans: list[tuple[int, int, str]] = []
+    if not _HINT.search(text):
+        return spans
     for pattern, kind in _RULES:
         for m in pattern.finditer(text):
             start, end = m.span(1) if pattern.groups else m.span()
