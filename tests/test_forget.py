@@ -135,7 +135,12 @@ def test_a_person_is_forgotten_in_every_file_and_nobody_else_is(tmp_path):
     root = tmp_path / "w"
     made("hfkit", "workspace", str(root), "--params", str(tmp_path / "params.yaml"), "--data", str(tmp_path / "data"))
     made.root = root
-    made("dvc", "repro", "-q", "retrain")
+    rooms = yaml.safe_load((root / "dvc.yaml").read_text("utf-8"))
+    rooms["stages"] = {
+        name: rooms["stages"][name] for name in ("clean", "audit", "aggregate")
+    }  # the rest: make campaign
+    (root / "dvc.yaml").write_text(yaml.safe_dump(rooms, sort_keys=False), "utf-8")
+    made("dvc", "repro", "-q")
     made("dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
     made("dvc", "push", "-q")
     sources = parameters()["clean"]["sources"]

@@ -225,7 +225,9 @@ def _nothing(ledger: Ledger, missing: str, refused: agreed.Refused) -> NothingLe
         "withdrawn": "everybody has withdrawn: is `consent` mapped from the right column?",
         "unknown_item": "is item_id mapped from the same name in the items and in the answers?",
     }  # fmt: skip
-    seen_values = "; ".join(f"{e} in {c}: {declare(r)}" for (_, r, c), e in ledger.examples().items() if r == first)
+    seen_values = "; ".join(
+        f"{e} in {c}: {declare(r, e, c)}" for (_, r, c), e in ledger.examples().items() if r == first
+    )
     return NothingLeft(
         expected=f"at least one usable {missing}", found=f"none of {len(ledger.reason)} records ({why})",
         where="room clean",
@@ -233,11 +235,21 @@ def _nothing(ledger: Ledger, missing: str, refused: agreed.Refused) -> NothingLe
     )  # fmt: skip
 
 
-def declare(reason: str) -> str:
-    """What to declare where values of a source are written otherwise than hfkit reads them."""
+def declare(reason: str, value: str, column: str) -> str:
+    """What to declare where a value of a source is written otherwise than hfkit reads it, or what is wrong with it.
+
+    >>> declare("not_a_time", "'2026-02-30T09:00:00Z'", "created_at"), declare("not_in_list", "'API'", "rater_kind")
+    ('no calendar has it: correct it in the export', "translate it, as values: {rater_kind: {'API': human}}")
+    """
+    if reason == "not_a_time" and strict.TIME.fullmatch(value.strip("'")):
+        return "no calendar has it: correct it in the export"
+    first = {c.name: c.values[0] for t in schema.RAW for c in schema.TABLES[t].columns if c.values}.get(column, "...")
+    comma = (
+        "where it writes decimals with a comma, decimal: ','" if "," in value else "correct it, or list it in missing"
+    )
     return {
         "not_a_time": "say how the source writes times, as time: {format: '%m/%d/%Y %H:%M:%S', zone: Europe/Berlin}",
-        "not_a_number": "where it writes decimals with a comma, decimal: ','", "type": "map a single value",
-        "out_of_range": "correct the range, or the values in the export",
-        "not_in_list": "map a constant (\"=human\") or a column with these values",
+        "not_a_number": comma, "type": "map a single value",
+        "out_of_range": "correct the range or the value, or move it to a bound with clip: [0, 100]",
+        "not_in_list": f"translate it, as values: {{{column}: {{{value}: {first}}}}}",
     }.get(reason, "")  # fmt: skip

@@ -17,7 +17,7 @@ from hfkit.shared import schema
 from hfkit.shared.errors import BadValue
 
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
-_TIME = re.compile(
+TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(?:[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-](?:0[0-9]|1[0-4]):[0-5][0-9]))?"
 )
@@ -83,7 +83,7 @@ def numbers(values: pd.Series) -> pd.Series:
 
 def _time(frame: pd.DataFrame, name: str, ledger: Ledger, latest: pd.Timestamp) -> pd.Series:
     written = frame[name]
-    good = written.map({v: bool(_TIME.fullmatch(v)) for v in written.dropna().unique()}).eq(True)
+    good = written.map({v: bool(TIME.fullmatch(v)) for v in written.dropna().unique()}).eq(True)
     text = written.where(good).str.upper()
     times = pd.to_datetime(text, utc=True, format="ISO8601", errors="coerce").astype("datetime64[us, UTC]")
     ledger.reject(frame, written.notna() & times.isna(), "not_a_time", name)

@@ -23,7 +23,7 @@ def evidence(cleaned: Cleaned) -> pd.DataFrame:
         if n:
             rows.append(ev.row("records that repeat another", group=f"source={source}", value=float(n), n=read))
     for kind, n in sorted(cleaned.masked.items()):
-        note = "masked before writing; names and postal addresses are not found"
+        note = "masked before writing; names and postal addresses by fixed rules only (docs/privacy.md)"
         rows.append(ev.row("personal data masked", group=f"kind={kind}", value=float(n), n=read, note=note))
     rows += _listed(cleaned, read)
     label = cleaned.feedback["label"]
@@ -90,7 +90,7 @@ def metrics(cleaned: Cleaned) -> dict[str, float]:
 def reasons(cleaned: Cleaned) -> pd.DataFrame:
     """How many records of each source were rejected, by reason; most frequent first."""
     counts = cleaned.rejects.groupby(["source", "reason"]).size().rename("records").reset_index()
-    seen = {(s, r): f"{v} in {c}: {declare(r)}" for (s, r, c), v in sorted(cleaned.examples.items())}
+    seen = {(s, r): f"{v} in {c}: {declare(r, v, c)}" for (s, r, c), v in sorted(cleaned.examples.items())}
     counts["for example"] = [seen.get((s, r), "") for s, r in zip(counts["source"], counts["reason"], strict=True)]
     return counts.sort_values(["records", "source", "reason"], ascending=[False, True, True], ignore_index=True)
 

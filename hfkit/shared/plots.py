@@ -95,7 +95,7 @@ def lines(frame: pd.DataFrame, x: str, ys: dict[str, str], ylabel: str, marks: l
 
 
 def bars(frame: pd.DataFrame, label: str, value: str, xlabel: str) -> Figure:
-    """Horizontal bars, first row on top, the number at the end of each."""
+    """Horizontal bars, first row on top, the number at the end of each; without a row it says so."""
     fig, ax = canvas(7.0, 1.0 + 0.26 * max(len(frame), 1))
     ax.barh(np.arange(len(frame)), frame[value].to_numpy(float), color=BLUE, height=0.7)
     for i, v in enumerate(frame[value].to_numpy(float)):
@@ -103,6 +103,9 @@ def bars(frame: pd.DataFrame, label: str, value: str, xlabel: str) -> Figure:
     ax.set_yticks(np.arange(len(frame)), [str(v)[:48] for v in frame[label]])
     ax.set_ylim(max(len(frame), 1) - 0.5, -0.5)
     ax.set_xlabel(xlabel)
+    if not len(frame):
+        ax.set_axis_off()
+        ax.text(0.0, 0.5, f"no {xlabel}", transform=ax.transAxes, va="center")
     return fig
 
 
