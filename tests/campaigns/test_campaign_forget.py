@@ -14,6 +14,7 @@ from hfkit.shared.params import load
 def test_a_rater_of_the_sample_world_is_forgotten(tmp_path):
     made = lay_out(tmp_path / "p", TREE + MADE)
     shutil.copyfile(ROOT / ".gitignore", made.root / ".gitignore")
+    made("git", "init", "-q")
     made("dvc", "repro", "-q")
     answers = pd.read_parquet(made.root / "data/clean/feedback.parquet", columns=["rater_id", "source"])
     trained = answers.loc[answers["source"] == "annotation", "rater_id"].mode()[0]  # a Label Studio annotator
