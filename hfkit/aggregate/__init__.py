@@ -45,11 +45,14 @@ def combine(
     by = made.assign(decided=decided, n_answers=np.minimum(made["n_answers"], 5)).groupby("n_answers")["decided"]
     plot = by.agg(items="size", decided="mean").reset_index()
     flipped = evidence[evidence["measure"] == "flip share"]
+    people, counted = judged["rater_kind"].eq("human"), judged["weight"] > 0
     metrics = {
-        "items_labelled": float(len(made)), "answers": float(len(judged)), "decided_share": float(decided.mean()),
+        "counted_answers": float(counted.sum()), "items_labelled": float(len(made)),
+        "answers": float(len(judged)), "decided_share": float(decided.mean()),
         "event_share": float(made["label"].mean()), "disagreement": float(made["disagreement"].mean()),
         "flip_share": float((flipped["value"] * flipped["n"]).sum() / len(made)),
-        "dropped_answers": float((judged["weight"] == 0).sum()),
+        "dropped_answers": float((people & ~counted).sum()),
+        "judge_answers": float((~people & ~counted).sum()),
     }  # fmt: skip
     return Aggregated(made, judged, evidence, metrics, plot)
 
@@ -57,8 +60,11 @@ def combine(
 def answer(result: Aggregated) -> str:
     """The answer to the room's question, in words a product manager understands."""
     m = result.metrics
+    aside = m["judge_answers"]
+    judges = f" {aside:,.0f} answers of models and programs made no label: people are the truth." if aside else ""
     return (
-        f"{m['answers']:,.0f} answers give {m['items_labelled']:,.0f} labels; {m['decided_share']:.0%} of them have "
-        f"enough answers to be settled, the rest remain uncertain. {m['dropped_answers']:,.0f} answers of flagged "
-        f"raters did not count. The two ways of combining answers differ on {m['flip_share']:.1%} of the labels."
+        f"{m['counted_answers']:,.0f} answers give {m['items_labelled']:,.0f} labels; {m['decided_share']:.0%} of them "
+        f"have enough answers to be settled, the rest remain uncertain. {m['dropped_answers']:,.0f} answers of flagged "
+        f"raters did not count. The two ways of combining answers differ on {m['flip_share']:.1%} of the "
+        f"labels.{judges}"
     )

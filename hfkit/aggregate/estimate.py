@@ -12,22 +12,29 @@ from hfkit.shared import cohorts, schema
 from hfkit.shared.errors import NothingLeft, ParamError
 
 METHODS = ("majority", "dawid_skene")
+JUDGES = ("report", "count")
 Floats = npt.NDArray[np.float64]
 
 
 def judgements(
     feedback: pd.DataFrame, items: pd.DataFrame, raters: pd.DataFrame, trust: pd.DataFrame, *, drop_flagged: bool,
-    splits: pd.DataFrame | None = None,
+    splits: pd.DataFrame | None = None, judges: str = "report",
 ) -> pd.DataFrame:  # fmt: skip
     """Which answers say what, by whom, about whom? Every labelled answer, shaped as schema.JUDGEMENTS.
 
-    weight is 0 for an answer of a flagged rater if `drop_flagged`, else 1. With `splits` (item_id, split) it is also 0
-    where the rater did not agree to what the item is for: `for_evaluation` on test items, `for_training` on all
+    weight is 0 for an answer of a flagged rater if `drop_flagged`, and for one of a model or a program unless `judges`
+    is "count": people are the truth, a model must not grade itself. Else it is 1. With `splits` (item_id, split) it is
+    also 0 where the rater did not agree to what the item is for: `for_evaluation` on test items, `for_training` on all
     others. So no answer teaches or judges a model without consent to just that. score is the logged score of the item,
     missing where the answer is about another component than the one that made the item. Cohorts of the item become
     served.*, those of the rater rater.*; unknown ones are "not stated". unit_id is that of the item. Raises NothingLeft
-    without a labelled answer.
+    without a labelled answer, ParamError for another word in `judges`.
     """
+    if judges not in JUDGES:
+        raise ParamError(
+            expected=" or ".join(JUDGES), found=repr(judges), where="params.yaml: aggregate.judges",
+            todo="write report, or count where you take models and programs for raters",
+        )  # fmt: skip
     rows = feedback.loc[feedback["label"].notna(), [c.name for c in schema.JUDGEMENTS.columns if c.name in feedback]]
     if rows.empty:
         raise NothingLeft(
@@ -39,6 +46,8 @@ def judgements(
     out = rows.assign(
         label=rows["label"].round().astype("int64"), weight=(~rows["rater_id"].isin(flagged)).astype(float)
     )  # fmt: skip
+    if judges == "report":
+        out["weight"] *= out["rater_kind"].eq("human").astype(float)
     if splits is not None:
         out["weight"] *= permitted(out, splits)
     served = out[["item_id"]].merge(items, on="item_id", how="left", validate="many_to_one")
@@ -80,8 +89,9 @@ def labels(judged: pd.DataFrame, *, method: str) -> pd.DataFrame:
     used = judged[judged["weight"] > 0].sort_values(["component", "item_id", "feedback_id"])
     if used.empty:
         raise NothingLeft(
-            expected="answers of raters who are not flagged", found=f"{len(judged):,} answers, all of flagged raters",
-            where="data/audit/rater_trust.parquet", todo="read the audit page, or set aggregate.drop_flagged: false",
+            expected="answers of people who are not flagged and agreed to this", found=f"{len(judged):,} answers, none "
+            "of them", where="data/audit/rater_trust.parquet",
+            todo="read the audit page; or set aggregate.drop_flagged: false, or aggregate.judges: count",
         )  # fmt: skip
     keys, unit = _units(used)
     share = crowd.shares(unit, used["label"].to_numpy(), classes=2)[:, 1]

@@ -61,8 +61,13 @@ def measure(
         rows += _reach(component, judged[judged["component"] == component], len(here), items)
     channels = judged["channel"].value_counts().sort_index()
     rows += [_share("channel share", n, len(judged), group=f"channel={c}") for c, n in channels.items()]
-    dropped = int((judged["weight"] == 0).sum())
-    rows.append(_share("dropped answers share", dropped, len(judged), better="lower"))
+    people = judged["rater_kind"].eq("human")
+    dropped = int((people & (judged["weight"] == 0)).sum())
+    rows.append(_share("dropped answers share", dropped, int(people.sum()), better="lower"))
+    for kind, n in judged.loc[~people, "rater_kind"].value_counts().sort_index().items():
+        counted = int((judged["weight"] > 0)[judged["rater_kind"] == kind].sum())
+        note = "models and programs make no label; the audit page compares them with people" if not counted else ""
+        rows.append(_share("judge answers share", int(n), len(judged), group=f"rater_kind={kind}", note=note))
     rows += [
         evidence.row("overruled share", value=r["value"], low=r["low"], high=r["high"], n=r["n"], group=r["group"],
                      better="lower", note=r["note"])

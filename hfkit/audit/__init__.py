@@ -15,13 +15,14 @@ import pandas as pd
 from hfkit.audit.agreement import by_question, krippendorff_alpha
 from hfkit.audit.brigade import bursts, suspects
 from hfkit.audit.coverage import by_group
+from hfkit.audit.judges import judge_rows, judges, kappa
 from hfkit.audit.measures import alpha_rows, burst_rows, coverage_rows, flagged_by_group, reach_rows
 from hfkit.audit.reliability import flag, too_fast, trust
 from hfkit.shared import evidence, schema
 
 __all__ = [
-    "Audit", "Rules", "answer", "assess", "bursts", "by_group", "by_question", "flag", "krippendorff_alpha", "suspects",
-    "too_fast", "trust",
+    "Audit", "Rules", "answer", "assess", "bursts", "by_group", "by_question", "flag", "judges", "kappa",
+    "krippendorff_alpha", "suspects", "too_fast", "trust",
 ]  # fmt: skip
 
 
@@ -44,6 +45,7 @@ class Audit(NamedTuple):
     coverage: pd.DataFrame
     agreement: pd.DataFrame
     bursts: pd.DataFrame
+    judges: pd.DataFrame
     evidence: pd.DataFrame
     metrics: dict[str, float]
     plot: pd.DataFrame
@@ -68,13 +70,14 @@ def assess(
     rater_trust = schema.shape(flagged[[c.name for c in schema.RATER_TRUST.columns]], schema.RATER_TRUST)
     heard = by_group(items, feedback, raters, population, min_ratio=rules.min_ratio, min_people=rules.min_people)
     alphas = by_question(feedback, target=rules.alpha_target, n_boot=rules.n_boot, rng=rng, levels=levels or {})
+    compared = judges(feedback, items, min_people=rules.min_people, rng=rng, n_boot=rules.n_boot)
     rows = [
-        *alpha_rows(alphas), *flagged_by_group(rater_trust, raters, min_people=rules.min_people),
+        *judge_rows(compared), *alpha_rows(alphas), *flagged_by_group(rater_trust, raters, min_people=rules.min_people),
         *burst_rows(feedback, peaks), *coverage_rows(heard), *reach_rows(items, feedback),
     ]  # fmt: skip
     table = evidence.table(rows)
     plot = heard.loc[heard["ratio"].notna(), ["group", "ratio", "low", "high"]].reset_index(drop=True)
-    return Audit(rater_trust, heard, alphas, peaks, table, _metrics(table, rater_trust), plot)
+    return Audit(rater_trust, heard, alphas, peaks, compared, table, _metrics(table, rater_trust), plot)
 
 
 def _metrics(table: pd.DataFrame, rater_trust: pd.DataFrame) -> dict[str, float]:
