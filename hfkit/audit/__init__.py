@@ -15,7 +15,7 @@ import pandas as pd
 from hfkit.audit.agreement import by_question, krippendorff_alpha
 from hfkit.audit.brigade import bursts, suspects
 from hfkit.audit.coverage import by_group
-from hfkit.audit.judges import judge_rows, judges, kappa
+from hfkit.audit.instruments import judge_rows, judges, kappa
 from hfkit.audit.measures import alpha_rows, burst_rows, coverage_rows, flagged_by_group, reach_rows
 from hfkit.audit.reliability import flag, too_fast, trust
 from hfkit.shared import evidence, schema
