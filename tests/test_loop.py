@@ -53,7 +53,6 @@ def test_a_kernel_of_its_own_gives_the_same_bytes(loop, room):
     [
         ("report", {"show_rows": 7}, {"report"}),
         ("decide", {"roles": ["product"]}, {"decide", "card", "report"}),
-        ("monitor", {"freq_days": 14}, {"monitor", "decide", "retrospective", "card", "report"}),
     ],
 )
 def test_one_parameter_reruns_only_what_depends_on_it(loop, room, change, rerun):
