@@ -64,7 +64,7 @@ def answer(result: Aggregated) -> str:
     judges = f" {aside:,.0f} answers of models and programs made no label: people are the truth." if aside else ""
     return (
         f"{m['counted_answers']:,.0f} answers give {m['items_labelled']:,.0f} labels; {m['decided_share']:.0%} of them "
-        f"have enough answers to be settled, the rest remain uncertain. {m['dropped_answers']:,.0f} answers of flagged "
-        f"raters did not count. The two ways of combining answers differ on {m['flip_share']:.1%} of the "
-        f"labels.{judges}"
+        f"have enough answers to be settled, the rest remain uncertain. {m['dropped_answers']:,.0f} answers of people "
+        "did not count: their raters are flagged, or did not agree to what the item is for. The two ways of combining "
+        f"answers differ on {m['flip_share']:.1%} of the labels.{judges}"
     )

@@ -61,11 +61,12 @@ def assess(
     The false-positive rates are `rules.fdr`: in feedback where nobody is unreliable, the probability that anybody is
     flagged for disagreeing, and the same for constant answers and for a burst. Too fast is a rule, not a test.
     """
-    peaks = bursts(feedback, false_positives=rules.fdr)
+    people = feedback[feedback["rater_kind"] == "human"]  # a judge that is no person neither flags one nor is flagged
+    peaks = bursts(people, false_positives=rules.fdr)
     flagged = flag(
-        trust(feedback, min_answers=rules.min_answers), fdr=rules.fdr,
-        fast=too_fast(feedback, min_seconds=rules.min_seconds, min_answers=rules.min_answers),
-        brigade=suspects(feedback, peaks, fdr=rules.fdr),
+        trust(people, min_answers=rules.min_answers), fdr=rules.fdr,
+        fast=too_fast(people, min_seconds=rules.min_seconds, min_answers=rules.min_answers),
+        brigade=suspects(people, peaks, fdr=rules.fdr),
     )  # fmt: skip
     rater_trust = schema.shape(flagged[[c.name for c in schema.RATER_TRUST.columns]], schema.RATER_TRUST)
     heard = by_group(items, feedback, raters, population, min_ratio=rules.min_ratio, min_people=rules.min_people)
@@ -73,7 +74,7 @@ def assess(
     compared = judges(feedback, items, min_people=rules.min_people, rng=rng, n_boot=rules.n_boot)
     rows = [
         *judge_rows(compared), *alpha_rows(alphas), *flagged_by_group(rater_trust, raters, min_people=rules.min_people),
-        *burst_rows(feedback, peaks), *coverage_rows(heard), *reach_rows(items, feedback),
+        *burst_rows(people, peaks), *coverage_rows(heard), *reach_rows(items, feedback),
     ]  # fmt: skip
     table = evidence.table(rows)
     plot = heard.loc[heard["ratio"].notna(), ["group", "ratio", "low", "high"]].reset_index(drop=True)

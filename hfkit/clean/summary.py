@@ -96,9 +96,10 @@ def reasons(cleaned: Cleaned) -> pd.DataFrame:
 
 
 def answer(cleaned: Cleaned) -> str:
-    """Can this feedback be used? Usable is an answer that gives a label, of all that came in."""
+    """Can this feedback be used? Usable is an answer that gives a label, of all but repeats and earlier versions."""
     m = metrics(cleaned)
-    came = int(m["answers"] + (cleaned.rejects["table"] == "feedback").sum())
+    again = cleaned.rejects["reason"].isin(["duplicate", "superseded", "blank_line", "not_kept"])
+    came = int(m["answers"] + ((cleaned.rejects["table"] == "feedback") & ~again).sum())
     top = cleaned.rejects["reason"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
     lost = len(cleaned.refused.unreached)
     warning = (
