@@ -174,3 +174,8 @@ def test_a_person_is_forgotten_in_every_file_and_nobody_else_is(tmp_path):
     rejects = pd.read_parquet(root / "data/clean/rejects.parquet")
     assert rejects.loc[rejects["source"] == "raters", "reason"].tolist() == ["withdrawn"]
     assert subprocess.run(["git", "-C", str(root), "status"], capture_output=True, check=False).returncode
+
+
+def test_a_trace_in_a_later_part_of_a_gzip_file_is_seen(tmp_path):
+    (tmp_path / "log.gz").write_bytes(gzip.compress(b"first part\n") + gzip.compress(SECRET.encode()))
+    assert len(traces.scan([tmp_path], traces.Needles(frozenset({SECRET}), lambda name: False))) == 1

@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from hfkit.formats import redact
 from hfkit.shared import rooms, tables
 from hfkit.shared.errors import HfkitError, StageError
 from hfkit.shared.params import load
+from hfkit.shared.records import Records
 
 LEDGER = "data/ledger/forgotten"
 Source = Mapping[str, Any]
@@ -38,14 +39,14 @@ class Share:
     """One person's part of one raw file: the places of their records by source, and the cells that only they have."""
 
     path: str
-    places: list[tuple[Source, list[int]]] = field(default_factory=list)
+    places: list[tuple[Source, Records, list[int]]] = field(default_factory=list)
     words: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
 
     @property
     def records(self) -> int:
         """How many records, counted once where several sources read the file."""
-        return max(len(at) for _, at in self.places)
+        return max(len(at) for _, _, at in self.places)
 
 
 @click.command()
@@ -98,7 +99,7 @@ def find(rater: str, sources: list[dict[str, Any]], key: bytes) -> list[Share]:
         if len(mine):
             share = shares.setdefault(str(source["path"]), Share(str(source["path"])))
             at = [int(i) for i in mine["at"]]
-            share.places.append((source, at))
+            share.places.append((source, records, at))
             share.names |= set(mine["name"])
             others = records.frame.drop(index=at)
             share.words |= {
@@ -115,22 +116,20 @@ def redacted(rater: str, share: Share, key: bytes) -> bytes:
     """
     lines: set[int] = set()
     named: dict[str, set[str]] = {}
-    for source, at in share.places:
-        records = formats.read_source(source)
+    for source, records, at in share.places:
         lines |= {int(records.lines[i]) for i in at}
         for slot in clean.slots(source):
             named.setdefault(slot, set()).update(str(v) for v in records.frame[slot].iloc[at] if v is not None)
     source = share.places[0][0]
     data = redact.without(tables.read_raw(share.path), lines, named, source=str(source["name"]),
                           delimiter=str(source.get("delimiter") or ","))  # fmt: skip
-    for source, at in share.places:
+    for source, records, at in share.places:
         try:
             again = formats.read_source(source, data)
             left = len(clean.belonging(rater, again, source, key)) if len(again.frame) else 0
         except HfkitError as e:
             raise _cannot(share, f"a file that cannot be read ({e.found})") from None
-        others = formats.read_source(source).frame.drop(index=at)
-        if left or _rows(again.frame) != _rows(others):
+        if left or _rows(again.frame) != _rows(records.frame.drop(index=at)):
             raise _cannot(share, "other records changed, or some of the person's left")
     return data
 
@@ -159,17 +158,13 @@ def _record(digests: list[str], shares: list[Share], new: Mapping[str, bytes]) -
         record = {"person": person, "date": datetime.date.today().isoformat(), "files": changed,
                   "releases_gone": releases}  # fmt: skip
         text = orjson.dumps(record, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-        tables.atomic(folder / f"{number + i:04d}.json", _writer(text))
-
-
-def _writer(text: bytes) -> Callable[[Path], object]:
-    return lambda p: p.write_bytes(text)
+        files.put(folder / f"{number + i:04d}.json", text)
 
 
 def _wiped(cache: Path, local: Mapping[str, Path]) -> int:
     """Remove all that was made from the raw files, here and in the local remotes of this project; counts objects."""
-    mine = traces.locks(tables.ROOT) | {f"{p.parent.name}{p.name}" for p in (cache / "files" / "md5").glob("??/*")}
-    gone = sum(1 for p in cache.glob("files/md5/??/*"))
+    cached = {f"{p.parent.name}{p.name}" for p in cache.glob("files/md5/??/*")}
+    mine, gone = traces.locks(tables.ROOT) | cached, len(cached)
     for remote in local.values():
         folders = {h for h in mine if h.endswith(".dir")}
         for name in folders:

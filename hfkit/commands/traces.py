@@ -81,8 +81,7 @@ def _contents(data: bytes) -> Iterator[tuple[str, bytes]]:
         yield from _columns(data)
         return
     if data.startswith(b"\x1f\x8b"):
-        with contextlib.suppress(zlib.error):
-            data = zlib.decompressobj(wbits=31).decompress(data)
+        data = _unpacked(data)
     if data.startswith(b"PK\x03\x04"):
         with contextlib.suppress(zipfile.BadZipFile, RuntimeError, NotImplementedError):
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -90,6 +89,16 @@ def _contents(data: bytes) -> Iterator[tuple[str, bytes]]:
                     yield from _contents(archive.read(name))
             return
     yield "", data
+
+
+def _unpacked(data: bytes) -> bytes:
+    """All members of a gzip file, without the reader's caps: what is cut or vast is searched too, as far as it goes."""
+    out, rest = b"", data
+    with contextlib.suppress(zlib.error):
+        while rest.startswith(b"\x1f\x8b"):
+            member = zlib.decompressobj(wbits=31)
+            out, rest = out + member.decompress(rest), member.unused_data
+    return out or data
 
 
 def _columns(data: bytes) -> Iterator[tuple[str, bytes]]:

@@ -31,7 +31,7 @@ FEWEST = 10  # texts: fewer do not carry an interval
 def texts(view: Perspective, items: pd.DataFrame) -> npt.NDArray[np.object_]:
     """The set of near-identical texts that each row of a perspective belongs to; empty for a row without a text."""
     ordered = items.sort_values("item_id", ignore_index=True)
-    names = learn.text_groups(ordered.assign(text=ordered.get("text"))).to_numpy(object)
+    names = learn.text_groups(ordered).to_numpy(object)
     rows = pd.Series(names, index=ordered["item_id"].to_numpy(object)).reindex(view.items).to_numpy(object)
     alone = np.array([f"item {i}" for i in view.items], object)
     return np.where(pd.isna(rows) | (rows == alone), "", rows).astype(object)

@@ -43,6 +43,11 @@ def read_array(data: bytes, source: str) -> Records:
     return records(source, array(data, source))
 
 
+def looks_like(data: bytes) -> bool:
+    """Does a file begin as JSON does? Some tools export the same records as JSON and as CSV."""
+    return data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{")
+
+
 def either(data: bytes, source: str) -> Iterable[Parsed]:
     """The objects of a JSON array, of an API's answer, or of JSON lines: whichever the file is."""
     body = _body(data, source)

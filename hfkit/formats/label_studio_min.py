@@ -21,7 +21,7 @@ _KEYS = ("choices", "taxonomy", "text", "rating", "number", "datetime")
 
 def read(data: bytes, source: str) -> Records:
     """The records of a JSON_MIN or CSV export. Raises UnknownFormat where it is neither."""
-    if data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{"):
+    if jsonl.looks_like(data):
         return jsonl.records(source, jsonl.array(data, source), lambda r: [{k: _answer(v) for k, v in r.items()}])
     records = csv.read(data, source)
     return Records(source, records.frame.map(_cell), records.lines, records.rejects)

@@ -21,7 +21,7 @@ _COLUMNS = ("answer", "answer_text", "corrected", "authorUserId", "timestamp", "
 
 def read(data: bytes, source: str) -> Records:
     """The records of a Langfuse export. Raises UnknownFormat where it is none of the four kinds."""
-    if data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{"):
+    if jsonl.looks_like(data):
         return jsonl.records(source, jsonl.either(data, source), lambda r: [_score(r)])
     table = csv.read(data, source)
     rows = [_score({k: v or None for k, v in r.items()}) for r in table.frame.to_dict("records")]

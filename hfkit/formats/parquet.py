@@ -5,6 +5,8 @@ A column of another type (binary, lists, structs) is not read: its cells say its
 
 from __future__ import annotations
 
+import datetime
+
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -96,7 +98,7 @@ def _date(days: int | None) -> str | None:
     if days is None:
         return None
     inside = _FIRST <= days * 86_400 <= _LAST
-    return str(pd.Timestamp(0).to_pydatetime().date().fromordinal(719_163 + days)) if inside else f"day {days} of 1970"
+    return str(datetime.date.fromordinal(719_163 + days)) if inside else f"day {days} of 1970"
 
 
 def _refuse(expected: str, problem: str, source: str) -> UnknownFormat:

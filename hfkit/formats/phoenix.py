@@ -17,7 +17,7 @@ _COLUMNS = ("id", "span_id", "name", "annotator_kind", "user_id", "created_at", 
 
 def read(data: bytes, source: str) -> Records:
     """The records of a Phoenix export. Raises UnknownFormat where it is none of these kinds."""
-    if data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{"):
+    if jsonl.looks_like(data):
         return jsonl.records(source, jsonl.either(data, source), lambda r: [_annotation(r)])
     table = csv.read(data, source)
     frame = table.frame.rename(columns={"annotation_name": "name", "annotation_id": "id"})

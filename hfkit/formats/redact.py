@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hfkit.formats import csv
+from hfkit.formats import csv, jsonl
 from hfkit.formats.compressed import plain
 from hfkit.shared.errors import UnknownFormat
 
@@ -33,10 +33,7 @@ def without(data: bytes, lines: Set[int], named: Named, *, source: str, delimite
         )  # fmt: skip
     body = plain(data, source)
     packed = body is not data
-    if body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{"):
-        out = _json(body, named)
-    else:
-        out = csv.without(body, lines, delimiter)
+    out = _json(body, named) if jsonl.looks_like(body) else csv.without(body, lines, delimiter)
     return gzip.compress(out, mtime=0) if packed else out
 
 

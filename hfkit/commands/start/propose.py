@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from hfkit.clean import questions
+from hfkit.clean import mapping, questions
 from hfkit.clean.settings import Rubric
 from hfkit.commands.start.guess import LIKERT, File, constant_within, overlap, usual
 
@@ -86,7 +86,7 @@ def _sources(file: File, files: Sequence[File]) -> tuple[list[Entry], list[str]]
         columns = {"rater_id": rater, **{f"cohort.{_plain(c)}": c for c in cohorts}}
         columns |= {"consent": file.of("consent")[0]} if file.of("consent") and not scales else {}
         out.append({"name": _name(file, "raters"), "table": "raters", **base, "distinct": True, "columns": columns})
-    used = {slot for s in out for v in s["columns"].values() for slot in [v, *re.findall(r"\{([^{}]+)\}", v)]}
+    used = {slot for s in out for spec in s["columns"].values() for slot in mapping.named(spec)}
     used |= {c for s in out for c in s.get("unpivot", {}).get("columns", {})}
     left = [c for c in file.columns if c not in used]
     if not out:
@@ -218,7 +218,7 @@ def _rubric(file: File, sources: Sequence[Entry], asks: list[str]) -> list[Entry
         else:
             names = file.records.frame[question].astype(str)
             out += [_entry(file, value, own, str(name), asks) for name, own in _cells(file, value).groupby(names)]
-    return [entry for entry in out if entry]
+    return out
 
 
 def _cells(file: File, name: str) -> pd.Series:
