@@ -65,7 +65,7 @@ def given(
         components=pd.DataFrame(
             {"component": [component], "threshold": 0.5, "cost_false_alarm": costs[0], "cost_miss": costs[1]}),
         population=population,
-        labels=pd.DataFrame({**key, "p": p[once], "label": y[once]}).reset_index(drop=True),
+        labels=pd.DataFrame({**key, "tied": p[once] == 0.5, "label": y[once]}).reset_index(drop=True),
         judgements=judgements,
         predictions=pd.DataFrame({
             **key, "split": pd.Series(np.broadcast_to(more.get("split", "test"), n))[once], "baseline": before[once],
@@ -413,7 +413,7 @@ def test_the_planted_cohort_is_found_in_the_sample_world():
     key, served = items[["item_id", "component"]], {c: c.replace("cohort.", "served.") for c in schema.cohorts(items)}
     world = fairness.Given(
         items=items, components=made["components"], population=made["population"],
-        labels=key.assign(p=y * 1.0, label=y),
+        labels=key.assign(tied=False, label=y),
         judgements=items[["item_id", "component", "unit_id", "score", *served]].rename(columns=served).assign(
             feedback_id=items["item_id"], rater_id=items["item_id"], channel="panel", label=y, weight=1.0),
         predictions=key.assign(split="test", baseline=items["score"], candidate=items["score"]),

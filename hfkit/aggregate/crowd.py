@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
-_SMOOTH = 0.01  # a rater never seen to err in one way still may
 _TINY = 1e-10
 
 
@@ -27,16 +26,17 @@ def shares(task: npt.ArrayLike, label: npt.ArrayLike, *, classes: int) -> Floats
 
 
 def dawid_skene(
-    task: npt.ArrayLike, rater: npt.ArrayLike, label: npt.ArrayLike, *, classes: int, max_iter: int = 100,
-    tol: float = 1e-5,
+    task: npt.ArrayLike, rater: npt.ArrayLike, label: npt.ArrayLike, *, classes: int,
+    prior: npt.ArrayLike = 0.0, max_iter: int = 100, tol: float = 1e-5,
 ) -> tuple[Floats, Floats]:  # fmt: skip
     """Which class is each task, given that raters err, each in their own way? (posterior, confusion).
 
     posterior: (tasks, classes), rows sum to 1. confusion: (raters, classes, classes), how often a rater answers the
-    second class where the first is true. Codes from 0, one row an answer. EM from the majority's shares, until the mean
-    posterior moves less than `tol`. It assumes that raters err independently given the class, and needs raters who
-    answer many tasks and tasks with several answers; where a task has one answer it can do no better than believe it.
-    Dawid and Skene (1979), Applied Statistics 28:20.
+    second class where the first is true. Codes from 0, one row an answer. `prior` (classes, classes): answers that
+    count in every rater's confusion before their own, so that raters with few answers lean on it; 0 is the textbook.
+    EM from the majority's shares, until the mean posterior moves less than `tol`. It assumes that raters err
+    independently given the class, and needs raters who answer many tasks and tasks with several answers; where a task
+    has one answer it can do no better than believe it. Dawid and Skene (1979), Applied Statistics 28:20.
 
     >>> task, rater = [0, 0, 0, 1, 1, 1, 2, 2, 2], [0, 1, 2] * 3
     >>> posterior, confusion = dawid_skene(task, rater, [1, 1, 0, 0, 0, 1, 1, 1, 0], classes=2)
@@ -45,24 +45,26 @@ def dawid_skene(
     """
     task, rater, label = (np.asarray(a, np.int64) for a in (task, rater, label))
     posterior = shares(task, label, classes=classes)
+    before = np.broadcast_to(np.asarray(prior, float), (classes, classes))[:, None, :]
     cell = rater * classes + label
     raters = int(rater.max()) + 1 if len(rater) else 0
     for _ in range(max_iter):
-        prior, confusion = _maximise(posterior, task, cell, raters)
+        prior, confusion = _maximise(posterior, task, cell, raters, before)
         updated = _expect(prior, confusion, task, cell, len(posterior))
         moved = np.abs(updated - posterior).mean() if len(posterior) else 0.0
         posterior = updated
         if moved < tol:
             break
-    return posterior, _maximise(posterior, task, cell, raters)[1].transpose(1, 0, 2)
+    return posterior, _maximise(posterior, task, cell, raters, before)[1].transpose(1, 0, 2)
 
 
-def _maximise(posterior: Floats, task: Codes, cell: Codes, raters: int) -> tuple[Floats, Floats]:
+def _maximise(posterior: Floats, task: Codes, cell: Codes, raters: int, prior: Floats) -> tuple[Floats, Floats]:
     """Class shares, and confusions as (true class, rater, answered class), from the current posterior."""
     classes = posterior.shape[1]
     seen = np.stack([
         np.bincount(cell, weights=posterior[task, k], minlength=raters * classes) for k in range(classes)
-    ]).reshape(classes, raters, classes) + _SMOOTH  # fmt: skip
+    ]).reshape(classes, raters, classes) + prior  # fmt: skip
+    seen = np.maximum(seen, _TINY)
     return posterior.mean(axis=0), seen / seen.sum(axis=2, keepdims=True)
 
 

@@ -1,17 +1,22 @@
-"""Judgements (one labelled answer with who and what) and the labels made from them (one item of one component)."""
+"""Judgements (one labelled answer with who and what) and the labels made from them (one item of one component).
+
+One vote a person: several answers of one person on one item share a weight of 1.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import betaincinv, xlogy
+from scipy.special import expit, logit, xlogy
 
-from hfkit.aggregate import crowd
-from hfkit.shared import cohorts, schema
+from hfkit.aggregate import choose, noise
+from hfkit.shared import cluster, cohorts, schema
 from hfkit.shared.errors import NothingLeft, ParamError
 
 METHODS = ("majority", "dawid_skene")
+AUTO = "held_out"
+SETTLED = 0.95
 JUDGES = ("report", "count")
 Floats = npt.NDArray[np.float64]
 
@@ -22,13 +27,14 @@ def judgements(
 ) -> pd.DataFrame:  # fmt: skip
     """Which answers say what, by whom, about whom? Every labelled answer, shaped as schema.JUDGEMENTS.
 
-    weight is 0 for an answer of a flagged rater if `drop_flagged`, and for one of a model or a program unless `judges`
-    is "count": people are the truth, a model must not grade itself. Else it is 1. With `splits` (item_id, split) it is
-    also 0 where the rater did not agree to what the item is for: `for_evaluation` on test items, `for_training` on all
-    others. So no answer teaches or judges a model without consent to just that. score is the logged score of the item,
-    missing where the answer is about another component than the one that made the item. Cohorts of the item become
-    served.*, those of the rater rater.*; unknown ones are "not stated". unit_id is that of the item. Raises NothingLeft
-    without a labelled answer, ParamError for another word in `judges`.
+    weight is 0 for an answer of a flagged rater if `drop_flagged`, and for one of a model or a program unless
+    `judges` is "count": people are the truth, a model must not grade itself. Else it is 1. With `splits` (item_id,
+    split) it is also 0 where the rater did not agree to what the item is for: `for_evaluation` on test items,
+    `for_training` on all others. So no answer teaches or judges a model without consent to just that. Answers that
+    one person gave about one item and component share their weight: one vote a person. score is the logged score of
+    the item, missing where the answer is about another component than the one that made the item. Cohorts of the item
+    become served.*, those of the rater rater.*; unknown ones are "not stated". unit_id is that of the item. Raises
+    NothingLeft without a labelled answer, ParamError for another word in `judges`.
     """
     if judges not in JUDGES:
         raise ParamError(
@@ -50,6 +56,7 @@ def judgements(
         out["weight"] *= out["rater_kind"].eq("human").astype(float)
     if splits is not None:
         out["weight"] *= permitted(out, splits)
+    out["weight"] /= repeats(out)
     served = out[["item_id"]].merge(items, on="item_id", how="left", validate="many_to_one")
     out["unit_id"] = served["unit_id"].to_numpy()
     out["score"] = served["score"].where(served["component"] == out["component"]).to_numpy()
@@ -71,19 +78,38 @@ def permitted(rows: pd.DataFrame, splits: pd.DataFrame) -> pd.Series:
     return rows["for_evaluation"].where(tests, rows["for_training"]).fillna(0).astype(float)
 
 
-def labels(judged: pd.DataFrame, *, method: str) -> pd.DataFrame:
-    """What does the crowd say about each item, and how sure are we? Shaped as schema.LABELS.
+def repeats(rows: pd.DataFrame) -> pd.Series:
+    """How many counted answers did the person behind each answer give about that item and component? 1 at least.
 
-    Only answers with weight above 0 count; an item with no such answer has no label. p is the share of answers that say
-    the event holds ("majority") or Dawid and Skene's posterior ("dawid_skene"; anonymous answers of a channel are one
-    rater). A tie (p = 1/2) is label 0: the event was not established. Bounds (95 %): Jeffreys' interval for p with the
-    number of different raters as its size, so that one rater who repeats an answer adds no certainty; it assumes raters
-    independent given the item. disagreement: entropy of the answers in bits. Brown, Cai and DasGupta (2001),
-    Statistical Science 16:101 (Jeffreys).
+    >>> rows = pd.DataFrame({"item_id": list("aab"), "component": "c", "rater_id": ["r", "r", None], "weight": 1.0,
+    ...                      "feedback_id": list("123")})
+    >>> repeats(rows).tolist()
+    [2, 2, 1]
     """
-    if method not in METHODS:
+    counted = rows["weight"] > 0
+    keys = [rows["item_id"], rows["component"], who(rows), counted]
+    return counted.groupby(keys).transform("size").where(counted, 1)
+
+
+def labels(judged: pd.DataFrame, *, method: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What does the crowd say about each item, and how sure are we? (labels as schema.LABELS, one row a component).
+
+    Only answers with weight above 0 count; an item with no such answer has no label. share: what share of the people
+    who answered says the event holds, one vote a person. p: the probability of the event once the raters' errors are
+    taken out, with bounds (95 %) from the model (see noise.crowd_errors). label by "majority": 1 where share is above
+    one half. By "dawid_skene": p and label are the posterior where each rater errs in their own way (anonymous
+    answers of a channel are one rater), the bounds moved with p on the scale of log odds. By "held_out": whichever
+    predicts held-out answers better in that component (see choose.by_held_out). A tie (share 1/2 by majority) is
+    label 0: the event was not established. disagreement: entropy of the share in bits. It assumes raters independent
+    given the item.
+
+    The second table: component, method, reason, gain with bounds (see choose.by_held_out), event share, sensitivity and
+    specificity of people, each with bounds, effect (how many answers count as one, because people and those they
+    judge repeat).
+    """
+    if method not in (*METHODS, AUTO):
         raise ParamError(
-            expected=" or ".join(METHODS), found=method, where="params.yaml: aggregate.method",
+            expected=", ".join(METHODS) + f" or {AUTO}", found=method, where="params.yaml: aggregate.method",
             todo="choose one of them",
         )  # fmt: skip
     used = judged[judged["weight"] > 0].sort_values(["component", "item_id", "feedback_id"])
@@ -93,54 +119,77 @@ def labels(judged: pd.DataFrame, *, method: str) -> pd.DataFrame:
             "of them", where="data/audit/rater_trust.parquet",
             todo="read the audit page; or set aggregate.drop_flagged: false, or aggregate.judges: count",
         )  # fmt: skip
-    keys, unit = _units(used)
-    share = crowd.shares(unit, used["label"].to_numpy(), classes=2)[:, 1]
-    p = share if method == "majority" else _dawid_skene(used, unit, share)
-    low, high = jeffreys(p, _raters(used, unit))
-    return keys.assign(
-        p=p, low=low, high=high, label=(p > 0.5).astype("int64"), n_answers=np.bincount(unit),
-        disagreement=np.clip(-(xlogy(share, share) + xlogy(1 - share, 1 - share)) / np.log(2), 0, 1),
-    )  # fmt: skip
+    parts = [_component(str(c), part, method) for c, part in used.groupby("component", sort=True)]
+    table = pd.concat([t for t, _ in parts], ignore_index=True).sort_values(["item_id", "component"], ignore_index=True)
+    return schema.shape(table, schema.LABELS), pd.DataFrame([m for _, m in parts])
 
 
-def jeffreys(p: npt.ArrayLike, n: npt.ArrayLike) -> tuple[Floats, Floats]:
-    """Between which rates does p lie, seen in n independent answers? (low, high), 95 %; n may be a fraction.
+def _component(component: str, used: pd.DataFrame, method: str) -> tuple[pd.DataFrame, dict[str, object]]:
+    """The labels of one component, and how they were made."""
+    names, unit = np.unique(used["item_id"].to_numpy(str), return_inverse=True)
+    weight, says = used["weight"].to_numpy(float), used["label"].to_numpy(np.int64)
+    people = np.bincount(unit, weights=weight)
+    events = np.bincount(unit, weights=weight * says)
+    share = np.clip(events / people, 0, 1)
+    share = np.where(np.isclose(share, 0.5), 0.5, share)  # weights of thirds add up to one half but for rounding
+    effect = _effect(used)
+    errors = noise.crowd_errors(np.round(events, 6), np.round(people, 6), effect=effect)
+    rater = pd.factorize(used["rater_id"].astype("object").where(used["rater_id"].notna(), "\0" + used["channel"]),
+                         sort=True)[0]  # fmt: skip
+    once = ~pd.DataFrame({"unit": unit, "rater": rater, "says": says}).duplicated().to_numpy()
+    answers = (unit[once], rater[once].astype(np.int64), says[once])
+    chosen = (
+        choose.by_held_out(*answers, classes=2) if method == AUTO else choose.Choice(method, "declared", *(np.nan,) * 3)
+    )
+    p, low, high, label, tied = errors.p, errors.low, errors.high, share > 0.5, share == 0.5
+    if chosen.method == "dawid_skene":
+        p = choose.own_errors(*answers, classes=2)[0][:, 1]
+        low, high = _moved(errors.p, p, errors.low), _moved(errors.p, p, errors.high)
+        low, high, label = np.minimum(low, p), np.maximum(high, p), p > 0.5
+        tied = p == 0.5
+    table = pd.DataFrame({
+        "item_id": names, "component": component, "share": share, "p": p, "low": low, "high": high,
+        "label": label.astype("int64"), "tied": tied, "n_answers": np.bincount(unit),
+        "n_people": np.rint(people).astype("int64"),
+        "disagreement": np.clip(-(xlogy(share, share) + xlogy(1 - share, 1 - share)) / np.log(2), 0, 1),
+    })  # fmt: skip
+    made: dict[str, object] = {"component": component} | chosen._asdict() | {"effect": effect}
+    for name, values in (("event share", errors.share), ("sensitivity", errors.sensitivity),
+                         ("specificity", errors.specificity)):  # fmt: skip
+        made |= {name: values[0], f"{name} low": values[1], f"{name} high": values[2]}
+    return table, made
 
-    >>> low, high = jeffreys([1.0, 0.5], [4, 4])
-    >>> low.round(3).tolist(), high.round(3).tolist()
-    ([0.555, 0.123], [1.0, 0.877])
+
+def _effect(used: pd.DataFrame) -> float:
+    """How many items count as one, because raters and people served repeat?
+
+    The variance of the share of answers with both together over that of answers on one item, 1 at least.
     """
-    p, n = np.asarray(p, float), np.asarray(n, float)
-    a, b = p * n + 0.5, (1 - p) * n + 0.5
-    # at the ends of the scale the interval reaches them (Brown et al., section 4.1.2)
-    return (np.where(p <= 0, 0.0, np.minimum(betaincinv(a, b, 0.025), p)),
-            np.where(p >= 1, 1.0, np.maximum(betaincinv(a, b, 0.975), p)))  # fmt: skip
+    unit = used["unit_id"].astype("object").where(used["unit_id"].notna(), "\0" + used["item_id"])
+    rater, item, served = (cluster.codes(c.to_numpy(str)) for c in (who(used), used["item_id"], unit))
+    says = used["label"].to_numpy(float)
+    residual = (says - says.mean()) / len(says)
+    alone, together = (float(cluster.variance(residual, *c)[0]) for c in ((item,), (rater, served)))
+    return max(together / alone, 1.0) if alone > cluster.NOTHING and np.isfinite(together) else 1.0
+
+
+def _moved(before: Floats, after: Floats, bound: Floats) -> Floats:
+    """A bound of `before` as one of `after`: as far away in log odds."""
+    a, b, c = (logit(np.clip(v, 1e-9, 1 - 1e-9)) for v in (before, after, bound))
+    return np.asarray(expit(b + c - a), float)
+
+
+def settled(made: pd.DataFrame) -> pd.Series:
+    """On which items is it clear what holds? p at least SETTLED either way, and no crowd in reach says otherwise.
+
+    >>> settled(pd.DataFrame({"p": [0.99, 0.9, 0.01], "low": [0.9, 0.8, 0.0], "high": [1.0, 1.0, 0.6]})).tolist()
+    [True, False, False]
+    """
+    yes, no = (made["p"] >= SETTLED) & (made["low"] > 0.5), (made["p"] <= 1 - SETTLED) & (made["high"] < 0.5)
+    return yes | no
 
 
 def who(judged: pd.DataFrame) -> pd.Series:
     """Who is behind each answer, for counting people: the rater, or the anonymous answer itself."""
     named = judged["rater_id"].notna()
     return judged["rater_id"].astype("object").where(named, "\0" + judged["feedback_id"].astype(str))
-
-
-def _units(used: pd.DataFrame) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
-    """The distinct (item, component) in order, and the number of each row's."""
-    by = used.groupby(["item_id", "component"], sort=True)
-    return by.size().reset_index()[["item_id", "component"]], by.ngroup().to_numpy()
-
-
-def _raters(used: pd.DataFrame, unit: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    pairs = pd.DataFrame({"unit": unit, "who": pd.factorize(who(used))[0]}).drop_duplicates()
-    return np.bincount(pairs["unit"].to_numpy())
-
-
-def _dawid_skene(used: pd.DataFrame, unit: npt.NDArray[np.int64], share: Floats) -> Floats:
-    """Posterior of the event, one model a component: a rater may be good at one thing and not at another."""
-    p = share.copy()
-    rater = used["rater_id"].astype("object").where(used["rater_id"].notna(), "\0" + used["channel"].astype(str))
-    for component in sorted(used["component"].unique()):
-        here = (used["component"] == component).to_numpy()
-        tasks, task = np.unique(unit[here], return_inverse=True)
-        codes = pd.factorize(rater[here], sort=True)[0]
-        p[tasks] = crowd.dawid_skene(task, codes, used["label"].to_numpy()[here], classes=2)[0][:, 1]
-    return p

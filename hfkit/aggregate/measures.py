@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
-from hfkit.aggregate.estimate import METHODS, labels, who
+from hfkit.aggregate.estimate import METHODS, labels, settled, who
 from hfkit.shared import cluster, cohorts, evidence, intervals, schema
 
 
@@ -45,12 +47,13 @@ def _overruled(name: str, rows: pd.DataFrame, note: str) -> dict[str, object]:
 
 def flips(judged: pd.DataFrame) -> pd.DataFrame:
     """On which items do the two methods give different labels? The labels by majority, with a column `flips`."""
-    both = [labels(judged, method=m) for m in METHODS]
+    both = [labels(judged, method=m)[0] for m in METHODS]
     return both[0].assign(flips=both[0]["label"].to_numpy() != both[1]["label"].to_numpy())
 
 
 def measure(
-    judged: pd.DataFrame, made: pd.DataFrame, items: pd.DataFrame, *, min_people: int, max_flips: float
+    judged: pd.DataFrame, made: pd.DataFrame, methods: pd.DataFrame, items: pd.DataFrame, *, min_people: int,
+    max_flips: float,
 ) -> pd.DataFrame:  # fmt: skip
     """Everything the room measured, in the evidence shape: per component, per channel, per group."""
     rows: list[dict[str, object]] = []
@@ -58,6 +61,7 @@ def measure(
     for component in sorted(judged["component"].unique()):
         here = made[made["component"] == component]
         rows += _component(component, here, flipped[flipped["component"] == component], max_flips)
+        rows += [r for m in methods[methods["component"] == component].to_dict("records") for r in _crowd(m, len(here))]
         rows += _reach(component, judged[judged["component"] == component], len(here), items)
     channels = judged["channel"].value_counts().sort_index()
     rows += [_share("channel share", n, len(judged), group=f"channel={c}") for c, n in channels.items()]
@@ -78,18 +82,31 @@ def measure(
 
 def _component(component: str, here: pd.DataFrame, flipped: pd.DataFrame, max_flips: float) -> list[dict[str, object]]:
     n, several = len(here), here[here["n_answers"] > 1]
-    decided = int(((here["low"] > 0.5) | (here["high"] < 0.5)).sum())
+    decided = int(settled(here).sum())
     mean, low, high = cluster.mean_interval(several["disagreement"].to_numpy())
     note = "" if len(several) else "no item has two answers"
     return [
-        _share("event share", int(here["label"].sum()), n, component=component, better="none"),
+        _share("events by label share", int(here["label"].sum()), n, component=component, better="none",
+               note="labels counted as they are: a rater's error counts as an event, or hides one"),
         _share("decided share", decided, n, component=component),
         evidence.row("disagreement", value=mean, low=low, high=high, n=len(several), component=component,
                      better="lower",
                      note=note or "mean entropy in bits of items with two answers or more"),
-        _share("tied share", int((here["p"] == 0.5).sum()), n, component=component, better="lower",
+        _share("tied share", int(here["tied"].sum()), n, component=component, better="lower",
                note="answers split in half: no rate counts these items"),
         _judged("flip share", int(flipped["flips"].sum()), n, component, max_flips),
+    ]  # fmt: skip
+
+
+def _crowd(m: dict[str, Any], n: int) -> list[dict[str, object]]:
+    """The event share with the raters' errors taken out, and those errors."""
+    unseen = "" if m["sensitivity"] != 1 else "too few items have two people to see how often people err"
+    notes = {"event share": unseen or "raters' errors taken out", "sensitivity": unseen, "specificity": unseen}
+    return [
+        evidence.row(name if name == "event share" else f"people's {name}", value=m[name], low=m[f"{name} low"],
+                     high=m[f"{name} high"], n=n, component=str(m["component"]), note=note,
+                     better="none" if name == "event share" else "higher")
+        for name, note in notes.items()
     ]  # fmt: skip
 
 

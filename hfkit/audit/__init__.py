@@ -15,6 +15,7 @@ import pandas as pd
 from hfkit.audit.agreement import by_question, krippendorff_alpha
 from hfkit.audit.brigade import bursts, suspects
 from hfkit.audit.coverage import by_group
+from hfkit.audit.favour import leanings
 from hfkit.audit.instruments import judge_rows, judges, kappa
 from hfkit.audit.measures import alpha_rows, burst_rows, coverage_rows, flagged_by_group, reach_rows
 from hfkit.audit.reliability import flag, too_fast, trust
@@ -22,7 +23,7 @@ from hfkit.shared import evidence, schema
 
 __all__ = [
     "Audit", "Rules", "answer", "assess", "bursts", "by_group", "by_question", "flag", "judges", "kappa",
-    "krippendorff_alpha", "suspects", "too_fast", "trust",
+    "krippendorff_alpha", "leanings", "suspects", "too_fast", "trust",
 ]  # fmt: skip
 
 

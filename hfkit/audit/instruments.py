@@ -33,17 +33,10 @@ def judges(
     A judge without an id is its channel. Groups of fewer than `min_people` people, and fewer than FEWEST items, have no
     number and say so.
     """
-    labelled = feedback[feedback["label"].notna()]
-    machine = labelled[labelled["rater_kind"] != "human"]
-    people = labelled[labelled["rater_kind"] == "human"]
+    machine, rows = beside_people(feedback, items)
     if machine.empty:
         return pd.DataFrame(columns=COLUMNS)
-    names = machine["rater_id"].astype("object").where(machine["rater_id"].notna(), machine["channel"].astype(str))
-    machine = machine.assign(judge=names).sort_values(["created_at", "feedback_id"], na_position="first")
-    machine = machine.drop_duplicates(["judge", "component", "item_id"], keep="last")
-    truth = _truth(people)
-    both = machine.merge(truth, on=["component", "item_id"], how="inner")
-    rows = both.merge(items, on="item_id", suffixes=("", "_of"))
+    people = feedback[feedback["label"].notna() & feedback["rater_kind"].eq("human")]
     out = []
     for (judge, kind, component), _ in machine.groupby(["judge", "rater_kind", "component"], sort=True):
         mine = rows[(rows["judge"] == judge) & (rows["component"] == component)]
@@ -55,6 +48,18 @@ def judges(
                 name = str(cohorts.Group("served", (column.removeprefix("cohort."),), (str(group),)))
                 out.append(first | _compared(name, part, people, min_people, rng, n_boot))
     return pd.DataFrame(out, columns=COLUMNS)
+
+
+def beside_people(feedback: pd.DataFrame, items: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The last answer of each judge on each item; and those on items that people answered, with truth and the item."""
+    labelled = feedback[feedback["label"].notna()]
+    machine = labelled[labelled["rater_kind"] != "human"]
+    names = machine["rater_id"].astype("object").where(machine["rater_id"].notna(), machine["channel"].astype(str))
+    machine = machine.assign(judge=names).sort_values(["created_at", "feedback_id"], na_position="first")
+    machine = machine.drop_duplicates(["judge", "component", "item_id"], keep="last")
+    truth = _truth(labelled[labelled["rater_kind"] == "human"])
+    both = machine.drop(columns=["model_version"], errors="ignore").merge(truth, on=["component", "item_id"])
+    return machine, both.merge(items, on="item_id", suffixes=("", "_of"))
 
 
 def _truth(people: pd.DataFrame) -> pd.DataFrame:

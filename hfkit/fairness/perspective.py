@@ -103,8 +103,8 @@ def perspectives(
     )
     served = schema.cohorts(judgements, "served.")
     items = judgements.sort_values("feedback_id").drop_duplicates("item_id")[["item_id", "unit_id", *served]]
-    by_item = test.merge(labels[["item_id", "component", "p", "label"]], on=["item_id", "component"])
-    tied = by_item["p"] == 0.5
+    by_item = test.merge(labels[["item_id", "component", "tied", "label"]], on=["item_id", "component"])
+    tied = by_item["tied"].astype(bool)
     ties = by_item[tied].groupby("component").size().rename("ties").reset_index()
     agreed = judgements["for_publication"].eq(1) if "for_publication" in judgements else judgements["weight"].ge(0)
     judgements = judgements.assign(public=agreed)

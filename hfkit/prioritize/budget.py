@@ -9,6 +9,8 @@ import pandas as pd
 from hfkit.shared import schema
 from hfkit.shared.schema import NOT_STATED
 
+DOUBT = 0.1  # a label with p below .05 or above .95 is settled
+
 Floats = npt.NDArray[np.float64]
 REASONS = {
     "excluded issue": "its labels harmed the model: ask other people",
@@ -48,18 +50,18 @@ def candidates(
 ) -> pd.DataFrame:  # fmt: skip
     """How much would an answer on each item tell us, and why? All served items: priority in 0..1 and the main reason.
 
-    Reasons for a label: it belongs to an excluded issue (one half), or its interval spans one half (width times
-    disagreement, and half the width times agreement). For an item without a label: closeness of score and threshold (1
-    at the threshold, 0 a quarter away), the gap of its most under-represented group. Several reasons add up as
-    1 - product of (1 - reason).
+    Reasons for a label: it belongs to an excluded issue (one half), or its probability is far from 0 and 1 (doubt,
+    1 - |2 p - 1|, times disagreement, and half the doubt times agreement). For an item without a label: closeness of
+    score and threshold (1 at the threshold, 0 a quarter away), the gap of its most under-represented group. Several
+    reasons add up as 1 - product of (1 - reason).
     """
     frame = items.rename(columns={c: c.replace("cohort.", "served.") for c in schema.cohorts(items)})
     keep = ["item_id", "component", "score", *schema.cohorts(frame, "served.")]
     frame = frame[keep].merge(labels.drop(columns=["label"]), on=["item_id", "component"], how="left")
     frame = frame.merge(member, on=["item_id", "component"], how="left").sort_values("item_id", ignore_index=True)
     labelled = frame["p"].notna()
-    spans = labelled & (frame["low"] < 0.5) & (frame["high"] > 0.5)
-    width, split = (frame["high"] - frame["low"]).fillna(0), frame["disagreement"].fillna(0)
+    doubt = (1 - (2 * frame["p"] - 1).abs()).fillna(0)
+    doubt, split = doubt.where(doubt > DOUBT, 0.0), frame["disagreement"].fillna(0)
     threshold = frame["component"].map(components.set_index("component")["threshold"]).astype(float)
     close = (1 - (frame["score"] - threshold).abs() / 0.25).clip(lower=0).fillna(0)
     rare = np.zeros(len(frame))
@@ -67,8 +69,8 @@ def candidates(
         rare = np.maximum(rare, np.where(frame[column].fillna(NOT_STATED) == group, gap, 0.0))
     why = pd.DataFrame({
         "excluded issue": np.where(frame["issue_id"].isin(excluded), 0.5, 0.0),
-        "people disagree": np.where(spans, width * split, 0.0),
-        "few answers": np.where(spans, width * (1 - split) / 2, 0.0),
+        "people disagree": doubt * split,
+        "few answers": doubt * (1 - split) / 2,
         "near the threshold": np.where(labelled, 0.0, close),
         "under-represented": np.where(labelled, 0.0, rare),
         "not judged": np.where(labelled, 0.0, 0.001),

@@ -9,6 +9,8 @@ import pandas as pd
 from hfkit.shared import schema, stats
 from hfkit.shared.errors import ParamError
 
+LEAN = 5.0  # items that the share of events among all counts for where a decision is rare
+
 Floats = npt.NDArray[np.float64]
 _PER = 1000.0
 _LEAST_EFFORT = 0.1  # days; an issue that costs nothing would be worth infinitely much a day
@@ -30,13 +32,43 @@ def expected_cost(labels: pd.DataFrame, items: pd.DataFrame, components: pd.Data
     """What does the model's decision on each labelled item cost, in expectation? Points; missing without a decision.
 
     Acting costs `cost_false_alarm` times the probability that the event does not hold, not acting `cost_miss` times the
-    probability that it does. The index is that of `labels`.
+    probability that it does. That is the label's p, corrected for what the decision says (`given`): else the raters'
+    errors would be charged to the model. The index is that of `labels`.
     """
     decision = labels["item_id"].map(items.set_index("item_id")["decision"]).astype(float)
     cost = components.set_index("component")
     alarm, miss = (labels["component"].map(cost[c]).astype(float) for c in ("cost_false_alarm", "cost_miss"))
-    expected = np.where(decision == 1, (1 - labels["p"]) * alarm, labels["p"] * miss)
+    p = given(labels, decision)
+    expected = np.where(decision == 1, (1 - p) * alarm, p * miss)
     return pd.Series(np.where(decision.isna(), np.nan, expected), index=labels.index)
+
+
+def given(labels: pd.DataFrame, decision: pd.Series) -> pd.Series:
+    """The probability of the event given an item's answers and the model's decision; p where there is none.
+
+    Within a component, the event is as frequent among the items with one decision as their answers together say: the
+    odds of p are moved from the event share of all to that share, found by EM (Saerens, Latinne and Decaestecker 2002,
+    Neural Computation 14:21).
+
+    >>> labels = pd.DataFrame({"component": "x", "p": [0.9, 0.9, 0.9, 0.1, 0.1, 0.9, 0.1, 0.1, 0.1, 0.1]})
+    >>> given(labels, pd.Series([1.0] * 4 + [0.0] * 6)).round(2).tolist()[:5]
+    [0.94, 0.94, 0.94, 0.17, 0.06]
+    """
+    out = labels["p"].astype(float).copy()
+    for _, rows in labels.groupby(["component", decision.rename("decision")], sort=True).groups.items():
+        component = labels.loc[rows, "component"].iloc[0]
+        prior = float(labels.loc[labels["component"] == component, "p"].mean())
+        p = out.loc[rows].to_numpy(float)
+        if 0 < prior < 1:
+            share = prior
+            for _ in range(200):
+                odds = share / (1 - share) * (1 - prior) / prior
+                moved = p * odds / (p * odds + 1 - p)
+                step, share = share, float((moved.sum() + LEAN * prior) / (len(moved) + LEAN))
+                if abs(share - step) < 1e-9:
+                    break
+            out.loc[rows] = moved
+    return out
 
 
 def benefits(

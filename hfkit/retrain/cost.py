@@ -74,7 +74,7 @@ def decided(rows: pd.DataFrame, components: pd.DataFrame) -> list[Decided]:
     out = []
     for declared in components.sort_values("component").itertuples():
         own = rows[rows["component"] == declared.component]
-        tied, scored = own["p"] == 0.5, own[list(MODELS)].notna().all(axis=1)
+        tied, scored = own["tied"], own[list(MODELS)].notna().all(axis=1)
         use = own[~tied & scored].reset_index(drop=True)
         unit, group = (cluster.codes(use[c].astype(str)) for c in ("unit", "group"))
         alone = len(np.unique(unit)) == len(np.unique(group)) == len(use)

@@ -28,12 +28,12 @@ def test_rows(
 ) -> pd.DataFrame:  # fmt: skip
     """The test rows that were answered: predictions with the answers, the label and who was served.
 
-    Columns of predictions, k of n answers (weighted) that say the event holds, label and p, `group` (of the same text),
+    Columns of predictions, k of n answers (weighted) that say the event holds, label, tied and p, `group` (same text),
     `unit` (the person served, or the item), and the items' cohorts. Sorted by component and item.
     """
     keys = ["item_id", "component"]
     rows = predictions[predictions["split"] == "test"]
-    rows = rows.merge(learn.answers(judgements), on=keys).merge(labels[[*keys, "p", "label"]], on=keys)
+    rows = rows.merge(learn.answers(judgements), on=keys).merge(labels[[*keys, "p", "label", "tied"]], on=keys)
     rows = rows.merge(splits[["item_id", "group"]], on="item_id")
     rows = rows.merge(items[["item_id", "unit_id", *schema.cohorts(items)]], on="item_id", how="left")
     unit = rows["unit_id"].astype("object").where(rows["unit_id"].notna(), "item " + rows["item_id"].astype(str))
