@@ -56,7 +56,6 @@ class TestChanges:
         assert set(found.index) >= {"latency p50", "latency p95", "score"}
         for signal in ("latency p50", "score"):
             assert abs(found.loc[signal, "at"] - planted) <= pd.Timedelta(days=7)
-            assert found.loc[signal, "at_low"] <= planted <= found.loc[signal, "at_high"]
         assert found.loc["latency p50", "after"] / found.loc["latency p50", "before"] == pytest.approx(1.5, rel=0.15)
         verdicts = evidence.set_index("measure")["verdict"]
         assert verdicts["shift, latency p50"] == "fail"
@@ -72,6 +71,30 @@ class TestChanges:
         alarms = [run(*world(seed, n=500), n_perm=400)[1]["changed"].any() for seed in range(100, 140)]
         # at most 5 % of worlds are promised; 6 of 40 or more has a probability of 1.4 % at 5 %
         assert sum(alarms) <= 5
+
+    def test_days_that_differ_raise_no_alarm(self) -> None:
+        """Every day has its own mean (ICC .1), nothing changes: rows taken one by one would alarm in half of worlds."""
+        alarms = 0
+        for seed in range(40):
+            rng = np.random.default_rng(seed)
+            items, _ = world(seed, n=1500)
+            day = (items["served_at"] - START).dt.days.to_numpy()
+            for column in ("latency_ms", "score", "feature.turns"):
+                z = np.sqrt(0.1) * rng.normal(size=day.max() + 1)[day] + np.sqrt(0.9) * rng.normal(size=len(items))
+                items[column] = scipy_stats.norm.cdf(z) if column == "score" else np.exp(5 + 0.5 * z)
+            changes = monitor.find_changes(items, NO_FEEDBACK, rng=np.random.default_rng(seed), n_perm=400)
+            alarms += changes["changed"].any()
+        assert alarms <= 5
+
+    def test_a_shift_is_judged_by_its_interval(self) -> None:
+        """Surely changed, but whether by more than the margin is open: inconclusive, not fail."""
+        row = {"component": "c", "signal": "score", "at": START, "at_low": START, "at_high": START, "before": 1.0,
+               "after": 1.3, "shift": 0.3, "low": 0.15, "high": 0.45, "n": 900, "p": 0.001, "q": 0.01,
+               "changed": True}  # fmt: skip
+        series = pd.DataFrame(columns=["component", "signal", "week"])
+        verdicts = [monitor.evidence(series, pd.DataFrame([row | {"low": low}]), [])["verdict"].iloc[0]
+                    for low in (0.15, 0.21)]  # fmt: skip
+        assert verdicts == ["inconclusive", "fail"]
 
     def test_the_date_interval_covers(self) -> None:
         planted = START + pd.Timedelta(days=0.6 * 15 * 7)
@@ -155,11 +178,11 @@ class TestWeeks:
         assert first == START
         before, here = items[when < START + pd.Timedelta(weeks=4)], items[when.between(week, week + pd.Timedelta("7D"))]
         expected = scipy_stats.ks_2samp(before["latency_ms"], here["latency_ms"], method="asymp").pvalue
-        # scipy's asymptotic uses the exact effective n of Hodges; the classical limit is close to it
-        assert series.loc[("latency p50", week), "p"] == pytest.approx(expected, rel=0.25)
+        # here the days' spread and their number widen the tail a little
+        assert series.loc[("latency p50", week), "p"] == pytest.approx(expected, abs=0.03)
         counts = pd.crosstab(pd.concat([before, here])["feature.topic"], [0] * len(before) + [1] * len(here))
         chi = scipy_stats.chi2_contingency(counts, correction=False).pvalue
-        assert series.loc[("feature.topic", week), "p"] == pytest.approx(chi)
+        assert series.loc[("feature.topic", week), "p"] == pytest.approx(chi, abs=0.05)  # a day's rows go together
 
     def test_quiet_weeks_are_rarely_called_drift(self) -> None:
         flagged = [(monitor.weekly(*world(seed, n=600))["q"] <= 0.05).any() for seed in range(200, 230)]
@@ -167,7 +190,8 @@ class TestWeeks:
 
     def test_stability_index_by_hand(self) -> None:
         # two categories, 50:50 against 40:60: (0.1) ln(0.5 / 0.4) + (0.1) ln(0.6 / 0.5), with half a count added each
-        when = [START] * 1000 + [START + pd.Timedelta("8D")] * 1000
+        when = [START + pd.Timedelta(days=k // 2 % 7) for k in range(1000)]
+        when += [START + pd.Timedelta(days=7 + k % 7) for k in range(1000)]
         mix = ["a", "b"] * 500 + ["a"] * 400 + ["b"] * 600
         items = schema.shape(pd.DataFrame({"item_id": [f"{k:04d}" for k in range(2000)], "component": "c",
                                            "served_at": when, "cohort.x": mix}), schema.ITEMS)  # fmt: skip

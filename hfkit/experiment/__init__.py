@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import pandas as pd
 
-from hfkit.experiment.ab import ab_evidence, compare_arms, compare_groups, detectable, effect, lift, sample_ratio
-from hfkit.experiment.offpolicy import diagnose, logged, policy_evidence, policy_value, support
+from hfkit.experiment.ab import ab_evidence, compare_arms, compare_groups, sample_ratio
+from hfkit.experiment.effects import alone, detectable, effect, lift
+from hfkit.experiment.offpolicy import diagnose, logged, policy_evidence, policy_value, readable, support
+from hfkit.experiment.units import assigned
 
 __all__ = [
     "ab_evidence",
+    "alone",
     "answer",
+    "assigned",
     "compare_arms",
     "compare_groups",
     "curve",
@@ -22,6 +26,7 @@ __all__ = [
     "metrics",
     "policy_evidence",
     "policy_value",
+    "readable",
     "sample_ratio",
     "support",
 ]

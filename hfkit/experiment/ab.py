@@ -1,6 +1,7 @@
 """The A/B side of the experiment room: did the new version help where it was tried?
 
-Arms are compared within a component, against one declared control arm. The reward is better when higher.
+Arms are compared within a component, against one declared control arm. The reward is better when higher. The unit is
+the person or session served (unit_id), who was assigned; people in two arms are left out.
 """
 
 from __future__ import annotations
@@ -11,19 +12,21 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import chdtrc, ndtri, stdtrit
+from scipy.special import chdtrc
 
-from hfkit.shared import cluster, cohorts, intervals, schema
+from hfkit.experiment.effects import detectable, effect, lift, mean
+from hfkit.experiment.units import Rewards, assigned, rewards
+from hfkit.shared import cluster, cohorts, schema
 from hfkit.shared import evidence as ev
 
 Floats = npt.NDArray[np.float64]
 ALARM = 0.001  # a check of the data itself (split, missing rewards, weights) speaks up at this p value
-POWER = 0.8
 _EFFECT = ["difference", "difference_low", "difference_high"]
 ARMS = [
     "component",
     "arm",
     "n",
+    "people",
     "missing",
     "mean",
     "low",
@@ -34,8 +37,9 @@ ARMS = [
     "lift_high",
     "detectable",
 ]
-GROUPS = ["component", "group", "arm", "n", "n_control", *_EFFECT]
-RATIO = ["component", "n", "arms", "p_split", "p_missing", "note"]
+GROUPS = ["component", "group", "arm", "n", "people", "n_control", "people_control", *_EFFECT]
+NOBODY = Rewards(np.empty(0), np.empty(0, np.int64))
+RATIO = ["component", "people", "arms", "crossed", "p_split", "p_missing", "note"]
 
 
 def compare_arms(items: pd.DataFrame, *, control: str, planned_n: int = 0, level: float = 0.95) -> pd.DataFrame:
@@ -43,14 +47,15 @@ def compare_arms(items: pd.DataFrame, *, control: str, planned_n: int = 0, level
 
     Parameters
     ----------
-    items : component, arm, reward (and item_id); rows without an arm take no part.
+    items : component, arm, reward (item_id, unit_id); rows without an arm, and people in two, take no part.
     control : the arm the others are compared with.
     planned_n : 0 where the results are looked at once, at the end. Otherwise the rows (both arms) at which the
         comparison is meant to be sharpest: the intervals then hold at every look, however often and whenever.
 
     Returns
     -------
-    One row for each component and arm, control first: n (rows with a reward), missing (rows without), mean [low, high],
+    One row for each component and arm, control first: n (rows with a reward), people (behind them), missing (rows
+        without), mean [low, high],
     difference to control, lift (difference / control's mean) and detectable (the difference found 8 times in 10 at this
     n), all in units of the reward, higher better. The differences of k arms hold together at `level` (Bonferroni). The
     control's own difference, and everything of an arm without rewards, is NaN; no arm at all gives an empty table.
@@ -59,7 +64,9 @@ def compare_arms(items: pd.DataFrame, *, control: str, planned_n: int = 0, level
     -----
     Rewards of 0 and 1 only: Wilson and Newcombe (1998) intervals; others: Student and Welch (1947). With `planned_n`:
     asymptotic confidence sequence, Waudby-Smith and others (2024), Annals of Statistics 52:2613.
-    Lift: MOVER-R, Donner and Zou (2012), Statistical Methods in Medical Research 21:347. Rows are taken as independent.
+    Lift: MOVER-R, Donner and Zou (2012), Statistical Methods in Medical Research 21:347. Where people repeat, rows are
+    divided by the design effect, and t by the effective number of people takes the normal's place; a row without
+    unit_id stands for itself.
 
     >>> items = pd.DataFrame({"component": "chat", "arm": ["A"] * 80 + ["B"] * 70,
     ...                       "reward": [1.0] * 48 + [0.0] * 32 + [1.0] * 56 + [0.0] * 14})
@@ -67,18 +74,18 @@ def compare_arms(items: pd.DataFrame, *, control: str, planned_n: int = 0, level
     [['A', 0.6, nan, nan], ['B', 0.8, 0.2, 0.052]]
     """
     rows = []
-    for component, part in _tried(items).groupby("component", sort=True):
-        rewards = {str(arm): _values(p["reward"]) for arm, p in part.groupby("arm", sort=True)}
+    for component, part in assigned(items)[0].groupby("component", sort=True):
+        by_arm = {str(arm): rewards(p) for arm, p in part.groupby("arm", sort=True)}
         missing = part["reward"].isna().groupby(part["arm"].astype(str)).sum()
-        base = rewards.get(control, np.empty(0))
-        share = 1 - (1 - level) / max(len(rewards) - (control in rewards), 1)
-        for arm in sorted(rewards, key=lambda a: (a != control, a)):
-            x = rewards[arm]
+        base = by_arm.get(control, NOBODY)
+        share = 1 - (1 - level) / max(len(by_arm) - (control in by_arm), 1)
+        for arm in sorted(by_arm, key=lambda a: (a != control, a)):
+            x = by_arm[arm]
             own = [math.nan] * 7 if arm == control else [
                 *effect(x, base, planned_n=planned_n, level=share), *lift(x, base, level=share),
-                detectable(base, len(x), level=share),
+                detectable(base, x, level=share),
             ]  # fmt: skip
-            rows.append([component, arm, len(x), int(missing[arm]), *_mean(x, level), *own])
+            rows.append([component, arm, len(x.value), x.people, int(missing[arm]), *mean(x, level), *own])
     return pd.DataFrame(rows, columns=ARMS)
 
 
@@ -88,26 +95,27 @@ def compare_groups(
     """Does the effect hold for every group of people served?
 
     One row for each component, served group (`served.language=es`; not stated is a group) and arm but control: n and
-    n_control (rows with a reward), difference to control [low, high] in units of the reward. All differences of one
-    component hold together at `level` (Bonferroni over groups and arms), so they are wide: an interval that spans 0 is
-    not evidence of no effect. Fewer than `min_n` rows in either arm: NaN. No cohort column: an empty table.
+    n_control (rows with a reward), people and people_control (behind them), difference to control [low, high] in
+    units of the reward. All differences of one component hold together at `level` (Bonferroni over groups and arms),
+    so they are wide: an interval that spans 0 is not evidence of no effect. Fewer than `min_n` people in either arm:
+    NaN. No cohort column: an empty table.
     """
     rows = []
-    for component, part in _tried(items).groupby("component", sort=True):
+    for component, part in assigned(items)[0].groupby("component", sort=True):
         cells = []
         for column in schema.cohorts(items):
             for value, group in part.groupby(part[column].fillna(schema.NOT_STATED).astype(str), sort=True):
-                base = _values(group.loc[group["arm"] == control, "reward"])
+                base = rewards(group[group["arm"] == control])
                 for arm in sorted(set(part["arm"].astype(str)) - {control}):
-                    x = _values(group.loc[group["arm"] == arm, "reward"])
+                    x = rewards(group[group["arm"] == arm])
                     name = str(cohorts.Group("served", (column.partition(".")[2],), (str(value),)))
                     cells.append((name, arm, x, base))
-        usable = sum(min(len(x), len(base)) >= min_n for *_, x, base in cells)
+        usable = sum(min(x.people, base.people) >= min_n for *_, x, base in cells)
         share = 1 - (1 - level) / max(usable, 1)
         for group, arm, x, base in cells:
-            few = min(len(x), len(base)) < min_n
+            few = min(x.people, base.people) < min_n
             estimate = (math.nan,) * 3 if few else effect(x, base, planned_n=planned_n, level=share)
-            rows.append([component, group, arm, len(x), len(base), *estimate])
+            rows.append([component, group, arm, len(x.value), x.people, len(base.value), base.people, *estimate])
     return pd.DataFrame(rows, columns=GROUPS)
 
 
@@ -115,9 +123,10 @@ def sample_ratio(items: pd.DataFrame, *, split: Mapping[str, float]) -> pd.DataF
     """Did people reach the arms as planned, and did each arm report its rewards?
 
     `split` gives each arm's planned share (any positive numbers; empty = equal among the arms seen). One row for each
-    component: n (rows with an arm), arms (counts as text), p_split (chi-square test of the counts against the plan;
-    below 0.001 the assignment is broken and a difference means nothing), p_missing (chi-square test that rewards are
-    missing alike in all arms) and a note. An arm seen but not planned gives p_split 0. One arm: NaN. Fabijan and others
+    component: people (with an arm), arms (people by arm as text), crossed (people in two arms, left out), p_split
+    (chi-square test of the counts against the plan; below 0.001 the assignment is broken and a difference means
+    nothing), p_missing (chi-square test that rewards are missing alike in all arms, divided by the design effect
+    where people repeat) and a note. An arm seen but not planned gives p_split 0. One arm: NaN. Fabijan and others
     (2019), KDD: Diagnosing sample ratio mismatch.
 
     >>> items = pd.DataFrame({"component": "chat", "arm": ["A"] * 821588 + ["B"] * 815482, "reward": 1.0})
@@ -125,76 +134,23 @@ def sample_ratio(items: pd.DataFrame, *, split: Mapping[str, float]) -> pd.DataF
     True
     """
     rows = []
-    for component, part in _tried(items).groupby("component", sort=True):
-        seen = part["arm"].astype(str).value_counts().sort_index()
+    tried, crossed = assigned(items)
+    for component, part in tried.groupby("component", sort=True):
+        people = part.drop_duplicates("unit")
+        seen, of = (p["arm"].astype(str).value_counts().sort_index() for p in (people, part))
         plan = pd.Series({a: float(s) for a, s in split.items() if s > 0} or dict.fromkeys(seen.index, 1.0))
         stray = sorted(set(seen.index) - set(plan.index))
         counts = seen.reindex(sorted(set(seen.index) | set(plan.index)), fill_value=0)
         kept = counts[counts.index.isin(plan.index)]
         p_split = 0.0 if stray else _chi_square(kept.to_numpy(float), plan.reindex(kept.index).to_numpy(float))
         lost = part["reward"].isna().groupby(part["arm"].astype(str)).sum().reindex(seen.index).to_numpy(float)
-        note = f"not in the planned split: {', '.join(stray)}" if stray else ""
+        twice = int((crossed["component"] == component).sum())
+        notes = [f"not in the planned split: {', '.join(stray)}"] if stray else []
+        notes += [f"{twice:,} people were in two arms and are left out"] if twice else []
         text = ", ".join(f"{a} {c}" for a, c in counts.items())
-        p_missing = _chi_square(lost, seen.to_numpy(float), of=seen.to_numpy(float))
-        rows.append([component, int(seen.sum()), text, p_split, p_missing, note])
+        p_missing = _chi_square(lost, of.to_numpy(float), of=of.to_numpy(float), effect=_repeats(part))
+        rows.append([component, int(seen.sum()), text, twice, p_split, p_missing, "; ".join(notes)])
     return pd.DataFrame(rows, columns=RATIO)
-
-
-def effect(x: Floats, base: Floats, *, planned_n: int = 0, level: float = 0.95) -> tuple[float, float, float]:
-    """How far is the mean of x above that of base? (difference, low, high) in units of the reward; see compare_arms.
-
-    Nothing in either: all NaN. One row in either, or no spread at all where rewards are not 0/1: the bounds are NaN.
-
-    >>> [round(v, 3) for v in effect(np.array([1.0, 2.0, 4.0]), np.array([2.0, 3.0]))]
-    [-0.167, -3.461, 3.127]
-    """
-    if min(len(x), len(base)) == 0:
-        return math.nan, math.nan, math.nan
-    if planned_n == 0 and _binary(x, base):
-        d, low, high = intervals.newcombe(x.sum(), len(x), base.sum(), len(base), level)
-        return float(d), float(low), float(high)
-    difference = float(x.mean() - base.mean())
-    if min(len(x), len(base)) < 2:
-        return difference, math.nan, math.nan
-    parts = np.array([x.var(ddof=1) / len(x), base.var(ddof=1) / len(base)])
-    if parts.sum() == 0:
-        return difference, math.nan, math.nan
-    if planned_n:
-        half = _sequence(len(x) + len(base), planned_n, 1 - level) * math.sqrt(float(parts.sum()))
-    else:
-        freedom = parts.sum() ** 2 / (parts**2 / np.array([len(x) - 1, len(base) - 1])).sum()
-        half = float(stdtrit(freedom, 0.5 + level / 2)) * math.sqrt(float(parts.sum()))
-    return difference, difference - half, difference + half
-
-
-def lift(x: Floats, base: Floats, *, level: float = 0.95) -> tuple[float, float, float]:
-    """By which share of the control's mean is x above it? (lift, low, high); 0.1 = one tenth more.
-
-    NaN where control's mean is not clearly above 0, or x has no interval: a ratio has no bounds there.
-
-    >>> [round(v, 3) for v in lift(np.repeat([1.0, 0.0], [56, 14]), np.repeat([1.0, 0.0], [48, 32]))]
-    [0.333, 0.078, 0.663]
-    """
-    (p1, l1, u1), (p2, l2, u2) = _mean(x, level), _mean(base, level)
-    if not (p2 > 0 and l2 > 0 and 2 * p2 > u2 and l1 == l1):
-        return math.nan, math.nan, math.nan
-    low = p1 * p2 - math.sqrt(max((p1 * p2) ** 2 - l1 * u2 * (2 * p1 - l1) * (2 * p2 - u2), 0))
-    high = p1 * p2 + math.sqrt(max((p1 * p2) ** 2 - u1 * l2 * (2 * p1 - u1) * (2 * p2 - l2), 0))
-    return p1 / p2 - 1, low / (u2 * (2 * p2 - u2)) - 1, high / (l2 * (2 * p2 - l2)) - 1
-
-
-def detectable(base: Floats, n: int, *, level: float = 0.95) -> float:
-    """Which difference would be found 8 times in 10, with n rows against these control rows? In units of the reward.
-
-    NaN for fewer than 2 control rows, none in the arm, or control rows without spread.
-
-    >>> round(detectable(np.repeat([0.0, 1.0], 500), 1000), 4)
-    0.0627
-    """
-    if len(base) < 2 or n == 0 or base.var() == 0:
-        return math.nan
-    z = float(ndtri(0.5 + level / 2) + ndtri(POWER))
-    return z * math.sqrt(float(base.var(ddof=1)) * (1 / len(base) + 1 / n))
 
 
 def ab_evidence(
@@ -215,8 +171,8 @@ def ab_evidence(
     for r in ratio.itertuples(index=False):
         bad_split = check_split and r.p_split < ALARM
         verdict = "info" if not check_split or math.isnan(r.p_split) else "fail" if bad_split else "pass"
-        note = f"p of the planned split; rows by arm: {r.arms}. {r.note}".strip()
-        rows.append(ev.row("sample ratio", value=r.p_split, n=r.n, component=r.component, better="higher",
+        note = f"p of the planned split; people by arm: {r.arms}. {r.note}".strip()
+        rows.append(ev.row("sample ratio", value=r.p_split, n=r.people, component=r.component, better="higher",
                            verdict=verdict, note=note))  # fmt: skip
         broken[r.component] = (
             "the arms' sizes do not fit the planned split: find out why before reading a difference" if bad_split
@@ -224,16 +180,20 @@ def ab_evidence(
         )  # fmt: skip
     for r in arms.itertuples(index=False):
         rows.append(ev.row(f"mean reward, arm {r.arm}", value=r.mean, low=r.low, high=r.high, n=r.n,
-                           component=r.component, better="higher"))  # fmt: skip
+                           component=r.component, better="higher", note=f"{r.people:,} people"))  # fmt: skip
         if r.arm != control:
             here = arms[(arms["component"] == r.component) & (arms["arm"] == control)]
             n_control = int(here["n"].sum())
-            verdict, note = _verdict(r, n_control, control, broken.get(r.component, ""), min_difference, min_n)
+            verdict, note = _verdict(
+                r, int(here["people"].sum()), control, broken.get(r.component, ""), min_difference, min_n
+            )
             rows.append(ev.row(f"A/B difference, arm {r.arm}", value=r.difference, low=r.difference_low,
                                high=r.difference_high, n=int(r.n) + n_control, component=r.component, better="higher",
                                verdict=verdict, note=note))  # fmt: skip
     for r in groups.itertuples(index=False):
-        few = f"fewer than {min_n} rows in an arm" if math.isnan(r.difference) else "simultaneous over groups and arms"
+        few = (
+            f"fewer than {min_n} people in an arm" if math.isnan(r.difference) else "simultaneous over groups and arms"
+        )
         rows.append(ev.row(f"A/B difference, arm {r.arm}", value=r.difference, low=r.difference_low,
                            high=r.difference_high, n=int(r.n + r.n_control), component=r.component, group=r.group,
                            better="higher", note=few))  # fmt: skip
@@ -241,50 +201,32 @@ def ab_evidence(
 
 
 def _verdict(
-    r: tuple[float, ...], n_control: int, control: str, broken: str, min_difference: float, min_n: int
+    r: tuple[float, ...], people_control: int, control: str, broken: str, min_difference: float, min_n: int
 ) -> tuple[str, str]:
     row = r._asdict()  # type: ignore[attr-defined]
-    if n_control == 0:
+    if people_control == 0:
         return "inconclusive", f"control arm {control} has no rows with a reward"
     if broken:
         return "inconclusive", broken
-    if min(row["n"], n_control) < min_n:
-        return "inconclusive", f"fewer than {min_n} rows with a reward in an arm"
+    if min(row["people"], people_control) < min_n:
+        return "inconclusive", f"fewer than {min_n} people with a reward in an arm"
     verdict = ev.judge(row["difference_low"], row["difference_high"], target=min_difference, better="higher")
-    reach = f"a difference of {row['detectable']:.3g} is found 8 times in 10 at this n"
-    return verdict, f"against {control}, needs {min_difference:g} or more; {reach}"
+    reach = f"a difference of {row['detectable']:.3g} is found 8 times in 10 with these people"
+    return (
+        verdict,
+        f"against {control}, needs {min_difference:g} or more; {people_control + int(row['people']):,} people; {reach}",
+    )
 
 
-def _tried(items: pd.DataFrame) -> pd.DataFrame:
-    """The rows that were in an arm, in one order whatever the order they came in."""
-    tried = items[items["arm"].notna()]
-    return tried.sort_values("item_id", kind="stable") if "item_id" in tried else tried
+def _repeats(part: pd.DataFrame) -> float:
+    """The design effect of missing rewards, by people."""
+    lost = part["reward"].isna().to_numpy(float)
+    return Rewards(lost, cluster.codes(part["unit"].to_numpy(str))).effect[0]
 
 
-def _values(reward: pd.Series) -> Floats:
-    # sorted, so that sums do not depend on the order of rows
-    return np.sort(reward.dropna().to_numpy(float))
-
-
-def _binary(*arrays: Floats) -> bool:
-    return all(bool(np.isin(a, (0.0, 1.0)).all()) for a in arrays)
-
-
-def _mean(x: Floats, level: float) -> tuple[float, float, float]:
-    if len(x) and _binary(x):
-        low, high = intervals.wilson(x.sum(), len(x), level)
-        return float(x.mean()), float(low), float(high)
-    return cluster.mean_interval(x, level=level)
-
-
-def _sequence(n: int, planned_n: int, alpha: float) -> float:
-    """How many standard errors wide is a confidence sequence after n rows, tuned to be sharpest at planned_n?"""
-    rho2 = (-2 * math.log(alpha) + math.log(1 - 2 * math.log(alpha))) / planned_n
-    return math.sqrt(2 * (n * rho2 + 1) / (n * rho2) * math.log(math.sqrt(n * rho2 + 1) / alpha))
-
-
-def _chi_square(counts: Floats, plan: Floats, of: Floats | None = None) -> float:
-    """p value that counts follow the plan; with `of`, that the shares counts / of are alike. One cell: NaN."""
+def _chi_square(counts: Floats, plan: Floats, of: Floats | None = None, effect: float = 1.0) -> float:
+    """p value that counts follow the plan; with `of`, that the shares counts / of are alike, `effect` of them counting
+    as one (Rao and Scott 1981, JASA 76:221). One cell: NaN."""
     if len(counts) < 2 or plan.sum() <= 0:
         return math.nan
     expected = counts.sum() * plan / plan.sum()
@@ -292,4 +234,4 @@ def _chi_square(counts: Floats, plan: Floats, of: Floats | None = None) -> float
     model = np.array([expected]) if of is None else np.array([expected, of - expected])
     if (model <= 0).all(axis=1).any():
         return math.nan
-    return float(chdtrc(len(counts) - 1, ((cells - model) ** 2 / model).sum()))
+    return float(chdtrc(len(counts) - 1, ((cells - model) ** 2 / model).sum() / effect))

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hfkit.experiment.ab import ALARM
+from hfkit.experiment.units import unit
 from hfkit.shared import cluster, schema, stats
 from hfkit.shared import evidence as ev
 
@@ -21,7 +22,19 @@ Floats = npt.NDArray[np.float64]
 PRIOR = 20.0  # rows of belief in the coarser mean that the reward model starts from
 ESTIMATORS = ("IPW", "self-normalised IPW", "doubly robust")
 SUPPORT = ["component", "context", "n", "actions_logged", "actions_wanted", "unsupported"]
-DIAGNOSTICS = ["component", "n", "ess", "max_weight", "mean_weight", "low", "high", "unsupported", "refusal"]
+REWARDED = 30.0  # effective rewarded rows below which a value rests on a few lucky rows
+DIAGNOSTICS = [
+    "component",
+    "n",
+    "ess",
+    "rewarded",
+    "max_weight",
+    "mean_weight",
+    "low",
+    "high",
+    "unsupported",
+    "refusal",
+]
 VALUES = ["component", "estimator", "n", "value", "low", "high", "logged", "gain", "gain_low", "gain_high", "relative",
           "relative_low", "relative_high"]  # fmt: skip
 
@@ -79,7 +92,8 @@ def diagnose(
 ) -> pd.DataFrame:
     """May the log be used to judge the target policy?
 
-    One row for each component: n, ess (effective sample size, (sum w)^2 / sum w^2), max_weight, mean_weight [low, high]
+    One row for each component: n, ess (effective sample size, (sum w)^2 / sum w^2), rewarded (the same of the rows with
+    a reward, w r in place of w: fewer than REWARDED carry no value), max_weight, mean_weight [low, high]
     (99.9 % t interval; must contain 1 less what is unsupported, otherwise the propensities are not those of the log),
     unsupported (share of the target's probability never logged) and refusal: why no value may be read, empty
     where one may. Weights: Kong (1992), University of Chicago technical report 348.
@@ -89,12 +103,18 @@ def diagnose(
         log = _log(part, policy)
         w = log.weight
         ess = float(w.sum() ** 2 / (w**2).sum()) if (w > 0).any() else 0.0
-        mean, low, high = cluster.mean_interval(w, level=1 - ALARM)
+        of = w * np.abs(log.reward)
+        rewarded = float(of.sum() ** 2 / (of**2).sum()) if (of > 0).any() else 0.0
+        mean, low, high = cluster.mean_interval(w, unit(part).to_numpy(str), level=1 - ALARM)
         lost = float(_unsupported(log)[log.context].mean())
         refusal = _refusal(log, part, policy, ess=ess, min_ess=min_ess, lost=lost, limit=max_unsupported)
         if not refusal and not low <= 1 - lost <= high:
             refusal = f"mean weight {mean:.3g} instead of {1 - lost:.3g}: the propensities are not those of the log"
-        table.append([component, len(part), ess, float(w.max(initial=0.0)), mean, low, high, lost, refusal])
+        if not refusal and rewarded < REWARDED:
+            refusal = (
+                f"{rewarded:.0f} effective rows with a reward, fewer than {REWARDED:.0f}: a few lucky rows carry it"
+            )
+        table.append([component, len(part), ess, rewarded, float(w.max(initial=0.0)), mean, low, high, lost, refusal])
     return pd.DataFrame(table, columns=DIAGNOSTICS)
 
 
@@ -104,7 +124,7 @@ def policy_value(
     """Which mean reward would the target policy have brought?
 
     One row for each component and estimator: value [low, high] in units of the reward; logged (mean reward as logged);
-    gain = value - logged and relative = value / logged with their bounds (rows resampled together, so also the
+    gain = value - logged and relative = value / logged with their bounds (people resampled, so also the
     normaliser and the logged mean are). Rows in contexts the policy does not know are left out. The percentile
     bootstrap is too short where a few weights carry the value (see `diagnose`). No usable row: NaN.
 
@@ -124,6 +144,7 @@ def policy_value(
         robust = _doubly_robust(log)
         keep = log.declared[log.context]
         terms = np.column_stack([np.ones(len(robust)), log.weight, log.weight * log.reward, robust, log.reward])[keep]
+        terms = _by_unit(terms, unit(part).to_numpy(str)[keep])
         cells, counts = np.unique(terms, axis=0, return_counts=True)
         point = _estimates((counts[None, :] @ cells) if len(cells) else np.full((1, 5), np.nan))
         draws = _estimates(_resample(cells, counts, rng, n_boot))
@@ -131,8 +152,25 @@ def policy_value(
         for i, estimator in enumerate(ESTIMATORS):
             columns = [(point[0, j], low[j], high[j]) for j in (i, 3 + i, 6 + i)]
             (value, gain, relative) = columns
-            table.append([component, estimator, len(terms), *value, point[0, 9], *gain, *relative])
+            table.append([component, estimator, int(keep.sum()), *value, point[0, 9], *gain, *relative])
     return pd.DataFrame(table, columns=VALUES)
+
+
+def _by_unit(terms: Floats, units: npt.NDArray[np.str_]) -> Floats:
+    """The terms of each person added up; the same rows where everyone has one."""
+    code = cluster.codes(units)
+    if len(terms) == len(np.unique(code)):
+        return terms
+    out: Floats = np.column_stack([np.bincount(code, weights=t) for t in terms.T])
+    return out
+
+
+def readable(values: pd.DataFrame, diagnostics: pd.DataFrame) -> pd.DataFrame:
+    """The values that may be read: those of a component that `diagnose` refuses are missing, with the refusal."""
+    refusal = values["component"].map(diagnostics.set_index("component")["refusal"]).fillna("")
+    out = values.assign(refusal=refusal)
+    out.loc[refusal != "", [c for c in VALUES if c not in ("component", "estimator", "n", "logged")]] = np.nan
+    return out
 
 
 def policy_evidence(

@@ -20,10 +20,11 @@ def evidence(
 ) -> pd.DataFrame:  # fmt: skip
     """What has changed, and is the last week within its targets? Evidence rows from `weekly`, `find_changes`, `absent`.
 
-    "shift, <signal>": passes where the shift lies within `max_shift` standard deviations either way, fails where the
-    signal has changed by more, inconclusive where the interval reaches beyond, rows are too few or a column is missing.
-    "latency p95, last week" and "error rate, last week" against their targets; "largest drift, last week" is the
-    largest drift (distance w) of all signals with simultaneous bounds (Bonferroni), against `max_drift`.
+    "shift, <signal>": passes where the whole interval of the shift lies within `max_shift` standard deviations either
+    way, fails where the signal has changed and the whole interval lies beyond, inconclusive where the interval
+    reaches across, days are too few or a column is missing. "latency p95, last week" and "error rate, last week"
+    against their targets; "largest drift, last week" is the largest drift (distance w) of all signals with
+    simultaneous bounds (Bonferroni), against `max_drift`.
     """
     rows = [_shift(c, max_shift) for c in changes.itertuples(index=False)]
     for component, signal, note in missing:
@@ -42,9 +43,10 @@ def _shift(row: tuple[object, ...], max_shift: float) -> dict[str, object]:
     c = row._asdict()  # type: ignore[attr-defined]
     low, high = c["low"], c["high"]
     if math.isnan(c["shift"]):
-        verdict, note = "inconclusive", "too few dated rows: needs 8 blocks of 20, and rows after the reference"
+        verdict, note = "inconclusive", "too few days: needs 8 blocks of whole days and 20 rows, and rows later on"
     elif c["changed"]:
-        verdict = "fail" if abs(c["shift"]) > max_shift else "pass"
+        inside, beyond = low >= -max_shift and high <= max_shift, low > max_shift or high < -max_shift
+        verdict = "fail" if beyond else "pass" if inside else "inconclusive"
         note = f"changed on {c['at'].date()} ({c['at_low'].date()} to {c['at_high'].date()}): " + _moved(c)
     else:
         inside = low >= -max_shift and high <= max_shift

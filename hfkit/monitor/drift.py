@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import chdtrc, kolmogorov
+from scipy.special import chdtrc, kolmogorov, ndtri, stdtr
 
-from hfkit.monitor.signals import LEVELS, Signal, collect, distance, spread, summary
-from hfkit.shared import intervals, stats
+from hfkit.monitor.signals import DAY, LEVELS, Signal, collect, days, distance, spread, summary
+from hfkit.shared import cluster, intervals, stats
 
 Floats = npt.NDArray[np.float64]
-DAY = 86_400_000_000  # microseconds
 BLOCKS, BLOCK_ROWS, FEWEST = 60, 20, 8  # up to 60 blocks of 20 rows or more; fewer than 8 are not searched
 BINS = 10
 SERIES = [
@@ -56,7 +55,7 @@ def weekly(
     alike), psi (population stability index as usually reported, chance not removed), p (two-sample Kolmogorov-Smirnov
     test for numbers, chi-square for shares and mixes) and q (p adjusted over signals and weeks, Benjamini-Hochberg).
     Reference weeks have no drift, p and q, nor has p95 (it is of the same values as p50). No dates: an empty table.
-    Rows are taken as independent.
+    Rows of one day go together in every bound and p value.
 
     Notes
     -----
@@ -69,13 +68,19 @@ def weekly(
         week = (s.time - origin) // (freq_days * DAY)
         reference = week < reference_weeks
         codes, size = _codes(s, reference)
+        effect, day = _effect(s, codes, size, reference), days(s)
         for w in np.unique(week):
             here = week == w
-            value = summary(s.value[here], s.kind) if s.kind != "mix" else distance(codes[reference], codes[here], size)
+            value = (
+                summary(s.value[here], s.kind, day=day[here])
+                if s.kind != "mix"
+                else distance(codes[reference], codes[here], size, effect)
+            )
             drift = [math.nan] * 5
             if w >= reference_weeks and reference.any() and s.kind != "p95":
-                drift = [*distance(codes[reference], codes[here], size), _psi(codes[reference], codes[here], size),
-                         _two_sample(s, reference, here, codes, size)]  # fmt: skip
+                drift = [*distance(codes[reference], codes[here], size, effect),
+                         _psi(codes[reference], codes[here], size),
+                         _two_sample(s, reference, here, codes, size=size, effect=effect)]  # fmt: skip
             start = pd.Timestamp(origin + int(w) * freq_days * DAY, unit="us", tz="UTC")
             rows.append([s.component, s.name, start, int(here.sum()), *value, *drift])
     series = pd.DataFrame(rows, columns=SERIES[:-1])
@@ -89,18 +94,18 @@ def find_changes(
 ) -> pd.DataFrame:  # fmt: skip
     """Has a signal changed, when, and by how much?
 
-    The rows of a signal, in order of time, are cut into up to 60 blocks of equal size; the best split of the blocks is
-    the date of change. Its p value comes from the same search in shuffled blocks, and q is adjusted over all signals
-    (Benjamini-Hochberg): where nothing has changed anywhere, one alarm or more is raised with a probability of
-    `false_alarms` at most. One date a signal, the strongest; a slow trend is reported as a change too.
+    The days of a signal, in order, are put into up to 60 blocks of whole days and about as many rows; the best split
+    of the blocks is the date of change. Its p value comes from the same search in shuffled blocks, so that what the
+    rows of a day share is no change, and q is adjusted over all signals (Benjamini-Hochberg): where nothing has
+    changed anywhere, one alarm or more is raised with a probability of `false_alarms` at most. One date a signal, the
+    strongest; a slow trend is reported as a change too.
 
-    Returns
-    -------
-    One row for each signal: changed (q <= false_alarms), at [at_low, at_high] (95 %, blocks resampled on either side;
-    missing where not changed), before and after (value before and after that date; where not changed: in the first
-    `reference_weeks` and later), shift [low, high] (after less before, in standard deviations before; half the middle
-    68 % for p50 and p95; for a mix its distance w, without sign, and no before and after), n, p. Fewer than 8
-    blocks of 20 rows: p and shift are NaN. No dates: an empty table.
+    Returns ------- One row for each signal: changed (q <= false_alarms), at [at_low, at_high] (95 %, blocks resampled
+    on either side; missing where not changed), before and after (value before and after that date; where not changed:
+    in the first `reference_weeks` and later), shift [low, high] (after less before, in standard deviations before;
+    half the middle 68 % for p50 and p95; for a mix its distance w, without sign, and no before and after), n, p.
+    Bounds take the rows of a day as going together. Fewer than 8 blocks of whole days and 20 rows: p and shift are
+    NaN. No dates: an empty table.
 
     Notes
     -----
@@ -110,13 +115,14 @@ def find_changes(
     orders: dict[int, npt.NDArray[np.int64]] = {}
     signals = collect(items, feedback)
     for s in signals:
-        k = min(BLOCKS, len(s) // BLOCK_ROWS)
+        edges = _edges(s)
+        k = len(edges) - 1
         if k < FEWEST:
             rows.append((s, None, math.nan))
             continue
         if k not in orders:
             orders[k] = rng.permuted(np.tile(np.arange(k), (n_perm, 1)), axis=1)
-        blocks, _ = _blocks(s, k)
+        blocks = _blocks(s, edges)
         best, at = _best_split(blocks[None, :, :])
         null, _ = _best_split(blocks[orders[k]])
         rows.append((s, int(at[0]), float((1 + (null >= best[0] * (1 - 1e-9)).sum()) / (n_perm + 1))))
@@ -135,7 +141,8 @@ def _change(
 ) -> list[Any]:
     if split is None:
         return [s.component, s.name, None, None, None, *[math.nan] * 5, len(s), p, q, False]
-    blocks, edges = _blocks(s, min(BLOCKS, len(s) // BLOCK_ROWS))
+    edges = _edges(s)
+    blocks = _blocks(s, edges)
     when: list[pd.Timestamp | None] = [None, None, None]
     if changed:
         cut = edges[split]
@@ -144,11 +151,11 @@ def _change(
         when = [pd.Timestamp(int(t), unit="us", tz="UTC") for t in ends]
     else:
         cut = int(np.searchsorted(s.time, s.time[0] // DAY * DAY + reference))
-    one, two = s.value[:cut], s.value[cut:]
+    one, two, day = s.value[:cut], s.value[cut:], days(s)
     if s.kind == "mix":
-        w = distance(one, two, len(s.labels))
+        w = distance(one, two, len(s.labels), _effect(s, s.value, len(s.labels), np.arange(len(s)) < cut))
         return [s.component, s.name, *when, math.nan, math.nan, *w, len(s), p, q, changed]
-    before, after = summary(one, s.kind), summary(two, s.kind)
+    before, after = summary(one, s.kind, day=day[:cut]), summary(two, s.kind, day=day[cut:])
     shift, down, up = intervals.mover(after, before)
     unit = spread(one, s.kind) or spread(s.value, s.kind)
     # a constant has no spread to measure a shift in: it has not moved
@@ -156,18 +163,40 @@ def _change(
     return [s.component, s.name, *when, before[0], after[0], *scaled, len(s), p, q, changed]
 
 
-def _blocks(s: Signal, k: int) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """k blocks x d summed up values, and the first row of each block (and one past the last)."""
-    edges = np.linspace(0, len(s), k + 1).astype(np.int64)
+def _edges(s: Signal) -> npt.NDArray[np.int64]:
+    """The first row of each block, and one past the last: whole days, about as many rows each, at least BLOCK_ROWS."""
+    starts = np.flatnonzero(np.r_[True, np.diff(days(s)) > 0]) if len(s) else np.zeros(0, np.int64)
+    wanted = max(BLOCK_ROWS, math.ceil(len(s) / BLOCKS))
+    edges = [0]
+    for start in starts[1:]:
+        if start - edges[-1] >= wanted:
+            edges.append(int(start))
+    if len(s) - edges[-1] < BLOCK_ROWS and len(edges) > 1:
+        edges.pop()
+    return np.array([*edges, len(s)], np.int64)
+
+
+def _blocks(s: Signal, edges: npt.NDArray[np.int64]) -> Floats:
+    """Blocks x d summed up values."""
     if s.kind in LEVELS:
         cells = [np.quantile(s.value[a:b], LEVELS[s.kind]) for a, b in pairwise(edges)]
-        return np.array(cells)[:, None], edges
+        return np.array(cells)[:, None]
     if s.kind != "mix":
-        return (np.add.reduceat(s.value, edges[:-1]) / np.diff(edges))[:, None], edges
+        return np.asarray((np.add.reduceat(s.value, edges[:-1]) / np.diff(edges))[:, None], float)
     hot = s.value[:, None] == np.arange(len(s.labels))
     # each category in units of its own chance variation, so that rare ones count as much as common ones
     share = np.add.reduceat(hot.astype(float), edges[:-1], axis=0) / np.diff(edges)[:, None]
-    return share / np.sqrt(np.maximum(hot.mean(axis=0), 1 / len(s))), edges
+    return np.asarray(share / np.sqrt(np.maximum(hot.mean(axis=0), 1 / len(s))), float)
+
+
+def _effect(s: Signal, codes: Floats, size: int, rows: npt.NDArray[np.bool_]) -> float:
+    """How many rows of these count as one, because those of a day go together? Their mean by share of category."""
+    if not rows.any():
+        return 1.0
+    hot = (codes[rows][:, None] == np.arange(size)).astype(float)
+    effect, _ = cluster.design(hot, np.ones_like(hot), cluster.codes(days(s)[rows]))
+    weight = hot.mean(axis=0)
+    return max(float(np.average(effect, weights=weight)), 1.0)
 
 
 def _best_split(blocks: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
@@ -209,17 +238,26 @@ def _psi(before: Floats, after: Floats, size: int) -> float:
 
 
 def _two_sample(
-    s: Signal, reference: npt.NDArray[np.bool_], here: npt.NDArray[np.bool_], codes: Floats, size: int
-) -> float:
+    s: Signal, reference: npt.NDArray[np.bool_], here: npt.NDArray[np.bool_], codes: Floats, *, size: int,
+    effect: float,
+) -> float:  # fmt: skip
     n, m = int(reference.sum()), int(here.sum())
     if s.kind not in ("share", "mix"):
         x, y = np.sort(s.value[reference]), np.sort(s.value[here])
         both = np.concatenate([x, y])
         gap = np.abs(np.searchsorted(x, both, side="right") / n - np.searchsorted(y, both, side="right") / m).max()
-        return float(kolmogorov(gap * math.sqrt(n * m / (n + m))))
+        return _by_days(float(kolmogorov(gap * math.sqrt(n * m / (n + m) / effect))), s, reference)
     counts = np.array([np.bincount(codes[rows].astype(int), minlength=size) for rows in (reference, here)], float)
     counts = counts[:, counts.sum(axis=0) > 0]
     if counts.shape[1] < 2:
         return 1.0
     expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0) / counts.sum()
-    return float(chdtrc(counts.shape[1] - 1, ((counts - expected) ** 2 / expected).sum()))
+    return _by_days(
+        float(chdtrc(counts.shape[1] - 1, ((counts - expected) ** 2 / expected).sum() / effect)), s, reference
+    )
+
+
+def _by_days(p: float, s: Signal, reference: npt.NDArray[np.bool_]) -> float:
+    """p with the tails of Student's t: how far days differ is seen on as many days as the reference has."""
+    df = len(np.unique(days(s)[reference])) - 1
+    return float(2 * stdtr(df, ndtri(p / 2))) if df > 0 and 0 < p < 1 else p

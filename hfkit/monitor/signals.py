@@ -16,6 +16,7 @@ from scipy.special import bdtr
 from hfkit.shared import cluster, intervals, schema
 
 Floats = npt.NDArray[np.float64]
+DAY = 86_400_000_000  # microseconds
 TOP = 9  # categories told apart in a mix; the rest is one category, "other"
 LEVELS = {"median": 0.5, "p95": 0.95}
 # column of items -> the signals made of it, each a name and how a period is summed up
@@ -116,11 +117,31 @@ def _micro(when: pd.Series) -> npt.NDArray[np.int64]:
     return np.asarray(when.astype("datetime64[us, UTC]").astype("int64"), np.int64)
 
 
-def summary(values: Floats, kind: str, level: float = 0.95) -> tuple[float, float, float]:
+def days(s: Signal) -> npt.NDArray[np.int64]:
+    """The day (UTC) of each row: rows of one day go together."""
+    return s.time // DAY
+
+
+def day_effect(values: Floats, day: npt.NDArray[np.int64]) -> tuple[float, float]:
+    """How many rows count as one, because those of a day go together (1 or more), and the degrees of freedom.
+
+    Too few days to tell, or no variation: 1 row a day is what counts at most.
+    """
+    if len(values) == 0:
+        return 1.0, math.inf
+    effect, df = cluster.design(values[:, None], np.ones((len(values), 1)), cluster.codes(day))
+    return float(effect[0]), float(df[0])
+
+
+def summary(
+    values: Floats, kind: str, level: float = 0.95, day: npt.NDArray[np.int64] | None = None
+) -> tuple[float, float, float]:
     """A period's mean, median, p95 or share with its interval (value, low, high); nothing gives NaN.
 
     Means: Student; shares: Wilson (1927); quantiles: order statistics by the binomial distribution of their rank, NaN
-    where too few values lie beyond (p95: fewer than 72 values have no upper bound). Rows are taken as independent.
+    where too few values lie beyond (p95: fewer than 72 values have no upper bound). With `day`, rows of one day go
+    together: as many rows count as the design effect leaves, and Student's t has the days' degrees of freedom. Fewer
+    than 3 days: no bounds.
 
     >>> [round(v, 3) for v in summary(np.arange(1.0, 101.0), "median")]
     [50.5, 40.0, 61.0]
@@ -128,17 +149,26 @@ def summary(values: Floats, kind: str, level: float = 0.95) -> tuple[float, floa
     n = len(values)
     if n == 0:
         return math.nan, math.nan, math.nan
-    if kind == "share":
-        low, high = intervals.wilson(values.sum(), n, level)
-        return float(values.mean()), float(low), float(high)
     if kind == "mean":
-        return cluster.mean_interval(np.sort(values), level=level)
-    q, ordered = LEVELS[kind], np.sort(values)
-    below = bdtr(np.arange(n), n, q)  # chance that at most 0, 1, ... values lie below the quantile
+        order = np.argsort(values, kind="stable")
+        return cluster.mean_interval(values[order], *([] if day is None else [day[order]]), level=level)
+    ordered = np.sort(values)
+    point = float(values.mean()) if kind == "share" else float(np.quantile(ordered, LEVELS[kind]))
+    effect, df = 1.0, math.inf
+    if day is not None:
+        effect, df = day_effect(values if kind == "share" else (values <= point).astype(float), day)
+        if df + 1 < cluster.FEWEST:
+            return point, math.nan, math.nan
+    level = float(intervals.student(level, df))
+    if kind == "share":
+        low, high = intervals.wilson(values.sum() / effect, n / effect, level)
+        return point, float(low), float(high)
+    m = max(int(n / effect), 1)  # the rank in n rows of what would be the rank in as many as count
+    below = bdtr(np.arange(m), m, LEVELS[kind])  # chance that at most 0, 1, ... values lie below the quantile
     down, up = int(np.searchsorted(below, 0.5 - level / 2, side="right")), int(np.searchsorted(below, 0.5 + level / 2))
-    low = float(ordered[down - 1]) if down >= 1 else math.nan
-    high = float(ordered[up]) if up < n else math.nan
-    return float(np.quantile(ordered, q)), low, high
+    low = float(ordered[math.ceil(down * n / m) - 1]) if down >= 1 else math.nan
+    high = float(ordered[min(math.floor(up * n / m), n - 1)]) if up < m else math.nan
+    return point, low, high
 
 
 def spread(values: Floats, kind: str) -> float:
@@ -151,13 +181,14 @@ def spread(values: Floats, kind: str) -> float:
     return float(np.diff(np.quantile(values, [0.16, 0.84]))[0]) / 2 if len(values) else 0.0
 
 
-def distance(before: Floats, after: Floats, size: int) -> tuple[float, float, float]:
+def distance(before: Floats, after: Floats, size: int, effect: float = 1.0) -> tuple[float, float, float]:
     """How far apart are two mixes of `size` categories? (w, low, high), 0 = alike, less what chance alone makes.
 
     w = sqrt(sum (q - p)^2 / mean of p and q), in 0..2: for two categories the difference in standard deviations; its
     square is close to the population stability index. It is Cohen's w (1988, Statistical Power Analysis, chapter 7),
     made symmetric, so that a category that is rare in one mix does not blow it up: Topsoe (2000), IEEE Transactions on
-    Information Theory 46:1602. The bounds are w -+ 1.96 sqrt(1/n + 1/m). Either empty, or one category: NaN.
+    Information Theory 46:1602. The bounds are w -+ 1.96 sqrt(1/n + 1/m), where
+    `effect` rows of n and m count as one. Either empty, or one category: NaN.
 
     >>> [round(v, 2) for v in distance(np.repeat([0.0, 1.0], 500), np.repeat([0.0, 1.0], [400, 600]), 2)]
     [0.2, 0.11, 0.28]
@@ -167,7 +198,7 @@ def distance(before: Floats, after: Floats, size: int) -> tuple[float, float, fl
     p = np.bincount(before.astype(int), minlength=size) / len(before)
     q = np.bincount(after.astype(int), minlength=size) / len(after)
     both = (p + q) > 0
-    noise = 1 / len(before) + 1 / len(after)
+    noise = effect * (1 / len(before) + 1 / len(after))
     squared = float((2 * (q - p)[both] ** 2 / (p + q)[both]).sum())
     w = math.sqrt(max(squared - (both.sum() - 1) * noise, 0.0))
     half = 1.96 * math.sqrt(noise)
