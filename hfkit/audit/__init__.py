@@ -1,7 +1,8 @@
 """Who spoke, who did not, how reliable are they, and what skews the feedback?
 
-`agreement` measures how far raters agree, `reliability` each rater, `brigade` bursts of equal answers, `coverage` who
-is heard, `measures` puts it into evidence.
+`agreement` measures how far raters agree, `reliability`, `careless` and `constant` each rater, `brigade` bursts of
+equal answers, `coverage` who is heard, `silent` who is not, `skew` what else tilts answers, `instruments` and `favour`
+judges that are no person, `measures` puts it into evidence.
 """
 
 from __future__ import annotations
@@ -12,18 +13,22 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from hfkit.audit.agreement import by_question, krippendorff_alpha
+from hfkit.audit.agreement import Limits, alpha_of_counts, by_question, krippendorff_alpha
 from hfkit.audit.brigade import bursts, suspects
+from hfkit.audit.careless import who_is_careless
 from hfkit.audit.coverage import by_group
 from hfkit.audit.favour import leanings
 from hfkit.audit.instruments import judge_rows, judges, kappa
 from hfkit.audit.measures import alpha_rows, burst_rows, coverage_rows, flagged_by_group, reach_rows
-from hfkit.audit.reliability import flag, too_fast, trust
+from hfkit.audit.reliability import too_fast, trust
+from hfkit.audit.silent import worst_cases
+from hfkit.audit.skew import anchoring, blanks, channels, divided, skews
 from hfkit.shared import evidence, schema
 
 __all__ = [
-    "Audit", "Rules", "answer", "assess", "bursts", "by_group", "by_question", "flag", "judges", "kappa",
-    "krippendorff_alpha", "leanings", "suspects", "too_fast", "trust",
+    "Audit", "Limits", "Rules", "alpha_of_counts", "anchoring", "answer", "assess", "blanks", "bursts", "by_group",
+    "by_question", "channels", "divided", "judges", "kappa", "krippendorff_alpha", "leanings", "skews", "suspects",
+    "too_fast", "trust", "who_is_careless", "worst_cases",
 ]  # fmt: skip
 
 
@@ -34,7 +39,7 @@ class Rules(NamedTuple):
     min_ratio: float = 0.8
     fdr: float = 0.05
     min_answers: int = 5
-    min_seconds: float = 3.0
+    min_pace: float = 0.33
     min_people: int = 5
     n_boot: int = 500
 
@@ -52,26 +57,24 @@ class Audit(NamedTuple):
     plot: pd.DataFrame
 
 
-def assess(
-    items: pd.DataFrame, feedback: pd.DataFrame, raters: pd.DataFrame, population: pd.DataFrame, *,
-    rules: Rules, rng: np.random.Generator, levels: Mapping[str, str] | None = None,
-) -> Audit:  # fmt: skip
-    """All of the room at once. The order of input rows does not matter; `rng` only draws the bootstrap of alpha.
-    `levels` says what kind of answers each question has (clean.questions).
+def assess( items: pd.DataFrame, feedback: pd.DataFrame, raters: pd.DataFrame, population: pd.DataFrame, *, rules:
+Rules, rng: np.random.Generator, levels: Mapping[str, str] | None = None, ) -> Audit:  # fmt: skip
+    """All of the room at once. `levels` says what kind of answers each question has (clean.questions).
 
-    The false-positive rates are `rules.fdr`: in feedback where nobody is unreliable, the probability that anybody is
-    flagged for disagreeing, and the same for constant answers and for a burst. Too fast is a rule, not a test.
+    The order of input rows does not matter; `rng` draws the bootstrap of kappa and honest raters. `rules.fdr` is the
+    probability of calling a burst where there is none, and the share of false ones among those who are said to have
+    made one. Of honest raters, careless.HONEST are flagged at most.
     """
     people = feedback[feedback["rater_kind"] == "human"]  # a judge that is no person neither flags one nor is flagged
     peaks = bursts(people, false_positives=rules.fdr)
-    flagged = flag(
-        trust(people, min_answers=rules.min_answers), fdr=rules.fdr,
-        fast=too_fast(people, min_seconds=rules.min_seconds, min_answers=rules.min_answers),
+    flagged = trust(
+        people, min_answers=rules.min_answers, rng=rng, fdr=rules.fdr, min_pace=rules.min_pace,
         brigade=suspects(people, peaks, fdr=rules.fdr),
     )  # fmt: skip
     rater_trust = schema.shape(flagged[[c.name for c in schema.RATER_TRUST.columns]], schema.RATER_TRUST)
     heard = by_group(items, feedback, raters, population, min_ratio=rules.min_ratio, min_people=rules.min_people)
-    alphas = by_question(feedback, target=rules.alpha_target, n_boot=rules.n_boot, rng=rng, levels=levels or {})
+    limits = Limits(rules.alpha_target, rules.min_people)
+    alphas = by_question(feedback, raters, limits=limits, levels=levels or {})
     compared = judges(feedback, items, min_people=rules.min_people, rng=rng, n_boot=rules.n_boot)
     rows = [
         *judge_rows(compared), *alpha_rows(alphas), *flagged_by_group(rater_trust, raters, min_people=rules.min_people),

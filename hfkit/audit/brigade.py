@@ -20,13 +20,13 @@ Floats = npt.NDArray[np.float64]
 def bursts(feedback: pd.DataFrame, *, false_positives: float) -> pd.DataFrame:
     """On which days did a component get far more equal answers than usual?
 
-    One row a burst: component, question, value, day, answers, usual (mean of the days more than 3 days away), p. A day
-    counts where p times the number of days and targets is at most `false_positives`: the probability of reporting any
-    burst where there is none (Bonferroni). p is the tail of a Poisson count scaled by the spread of the usual days
-    (quasi-Poisson; McCullagh and Nelder 1989, section 6.2), so weekly rhythm widens it. Missing dates, or fewer than 21
-    days: no row.
+    Several equal answers of a person about one item on a day count once. One row a burst: component, question, value,
+    day, answers, usual (mean of the days more than 3 days away), p. A day counts where p times the number of days and
+    targets is at most `false_positives`: the probability of reporting any burst where there is none (Bonferroni). p
+    is the tail of a Poisson count scaled by the spread of the usual days (quasi-Poisson; McCullagh and Nelder 1989,
+    section 6.2), so weekly rhythm widens it. Missing dates, or fewer than 21 days: no row.
     """
-    rows = feedback[feedback["created_at"].notna() & feedback["label"].notna()]
+    rows = _once(feedback[feedback["created_at"].notna() & feedback["label"].notna()])
     if rows.empty:
         return pd.DataFrame(columns=COLUMNS)
     start = rows["created_at"].min().floor("D")
@@ -45,6 +45,13 @@ def bursts(feedback: pd.DataFrame, *, false_positives: float) -> pd.DataFrame:
         "day": start + pd.to_timedelta(d, unit="D"), "answers": counts[t, d].astype(int), "usual": usual[t, d],
         "p": p[t, d],
     }, columns=COLUMNS)  # fmt: skip
+
+
+def _once(rows: pd.DataFrame) -> pd.DataFrame:
+    """One answer of a person about an item and question a day: a double click is one."""
+    day = rows["created_at"].dt.floor("D")
+    again = rows.assign(day=day).duplicated(["rater_id", "item_id", "question", "value", "day"])
+    return rows[~(again & rows["rater_id"].notna())]
 
 
 def _surprise(counts: Floats) -> tuple[Floats, Floats]:
@@ -68,7 +75,7 @@ def suspects(feedback: pd.DataFrame, peaks: pd.DataFrame, *, fdr: float) -> set[
     there is no burst nobody is suspected. A real incident also makes a burst: people who often answer, or who say both
     things, are not suspected in it, but somebody who came only to report it several times is.
     """
-    rows = feedback[feedback["created_at"].notna() & feedback["label"].notna() & feedback["rater_id"].notna()]
+    rows = _once(feedback[feedback["created_at"].notna() & feedback["label"].notna() & feedback["rater_id"].notna()])
     total, per_rater = len(rows), rows.groupby("rater_id").size()
     hit: set[str] = set()
     for (component, question, value), part in peaks.groupby(TARGET, sort=True):

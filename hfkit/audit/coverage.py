@@ -9,6 +9,7 @@ import pandas as pd
 from hfkit.shared import cohorts, evidence, intervals, schema
 from hfkit.shared.cohorts import Group
 
+APART = "not stated: set apart, shares are among those who state it"
 COLUMNS = ["group", "n", "share", "reference", "ratio", "low", "high", "verdict", "note"]
 
 
@@ -22,6 +23,7 @@ def by_group(
     `served.x=g`: share of g among the items with feedback, against its share of the items served; n counts items
     served. ratio = share / reference, 1 = heard like everybody, below 1 = heard less; the bounds are Wilson's for the
     share divided by the reference, which is taken as known. Judged against `min_ratio` (0.8 is the four-fifths rule).
+    "not stated" is set apart: it has no ratio, and all shares are among those who state the attribute.
     Groups of fewer than `min_people` raters or items are named, not numbered, and no total gives one back.
     """
     spoke = raters[raters["rater_id"].isin(set(feedback["rater_id"].dropna()))]
@@ -40,10 +42,13 @@ def _raters(
     counts = cohorts.words(spoke[column]).value_counts()
     index = sorted(set(counts.index) | set(shares.index))
     k = counts.reindex(index).fillna(0).to_numpy(float)
+    stated = np.array([g != schema.NOT_STATED for g in index])
     reference = shares.reindex(index).to_numpy(float)
     note = np.where(np.isnan(reference), f"no population share for {name}", "")
     names = [str(Group("rater", (name,), (g,))) for g in index]
-    return _finish(names, (k, k.sum(), k, reference), note, (min_ratio, min_people), "raters")
+    note = np.where(stated, note, APART)
+    reference = np.where(stated, reference, np.nan)
+    return _finish(names, (k, float(k[stated].sum()), k, reference), note, (min_ratio, min_people), "raters")
 
 
 def _served(
@@ -53,9 +58,11 @@ def _served(
     index, code = np.unique(cohorts.words(items[column]).to_numpy(str), return_inverse=True)
     served = np.bincount(code, minlength=len(index)).astype(float)
     k = np.bincount(code, weights=heard.astype(float), minlength=len(index)).astype(float)
-    note = np.full(len(index), "")
+    stated = index != schema.NOT_STATED
+    note = np.where(stated, "", APART)
     names = [str(Group("served", (name,), (str(g),))) for g in index]
-    counted = (k, float(heard.sum()), served, served / len(items))
+    reference = np.where(stated, served / max(served[stated].sum(), 1.0), np.nan)
+    counted = (k, float(k[stated].sum()), served, reference)
     return _finish(names, counted, note, (min_ratio, min_people), "items")
 
 
@@ -68,7 +75,8 @@ def _finish(
     base = np.where(reference > 0, reference, np.nan)
     few = cohorts.withheld(members, limits[1], unit)
     out = pd.DataFrame({
-        "group": names, "n": members.astype(int), "share": k / total if total else np.nan, "reference": reference,
+        "group": names, "n": members.astype(int), "reference": reference,
+        "share": np.where(note == APART, np.nan, k / total if total else np.nan),
         "ratio": k / base / total if total else np.nan, "low": low / base, "high": high / base,
     })  # fmt: skip
     out.loc[few != "", ["share", "ratio", "low", "high"]] = np.nan

@@ -52,7 +52,7 @@ def alpha_rows(agreement: pd.DataFrame) -> list[dict[str, object]]:
         evidence.row(f"alpha {r['level']}", value=r["value"], low=r["low"], high=r["high"], n=r["n_answers"],
                      group=f"question={r['question']}", better="higher",
                      note="; ".join(filter(None, [READING[r["verdict"]], r["note"]])))
-        for r in agreement.to_dict("records")
+        for r in agreement[agreement["group"] == "all"].to_dict("records")
     ]  # fmt: skip
 
 

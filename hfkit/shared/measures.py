@@ -81,7 +81,7 @@ _OTHERS = {
               "withdrawals that reached no answer", "answers the rubric does not name", "cells left blank",
               "answers clipped",              "look-alike group names", "groups made of numbers"),
     "audit": ("judge agreement", "judge kappa", "judge sensitivity", "judge specificity", "alpha nominal",
-              "alpha ordinal", "alpha interval", "flagged share", "burst days", "rater coverage",
+              "alpha ordinal", "alpha interval", "alpha label", "flagged share", "burst days", "rater coverage",
               "served coverage", "feedback share", "channel share"),
     "aggregate": ("event share", "events by label share", "people's sensitivity", "people's specificity",
                   "decided share", "disagreement", "flip share", "labelled share", "lost items share",

@@ -61,6 +61,7 @@ FEEDBACK = Table(
         _c("confidence", "float", "the rater's own confidence", low=0, high=1),
         _c("seconds_spent", "float", "time spent on the answer", low=0, unit="s"),
         _c("model_version", "str", "the version the rater saw"),
+        _c("shown", "float", "the prediction the rater saw, 1 event; missing = none was shown", low=0, high=1),
         _c("component", "str", "added by clean: the component the rubric says the answer is about", required=True),
         _c("label", "float", "added by clean: 1 event, 0 no event, missing = no label", low=0, high=1),
         *PURPOSES,
