@@ -81,8 +81,9 @@ def blanks(feedback: pd.DataFrame, raters: pd.DataFrame, *, min_people: int) -> 
     """Who leaves fields blank, and where? One row a field and channel or group: field, group, n, value, low, high.
 
     value: the share of people's answers without the field, clustered by person; fields that nobody ever fills are
-    left out, for they were not asked. A form that one channel or group cannot fill is no sign of having nothing to
-    say. Groups of fewer than `min_people` people are left out.
+    left out, for they were not asked. Groups are compared in channels where somebody fills the field. A form that one
+    channel or group cannot fill is no sign of having nothing to say. Groups of fewer than `min_people` people are
+    left out.
     """
     people = feedback[feedback["rater_kind"] == "human"].sort_values("feedback_id")
     people = people.merge(raters[["rater_id", *schema.cohorts(raters)]], on="rater_id", how="left")
@@ -92,7 +93,9 @@ def blanks(feedback: pd.DataFrame, raters: pd.DataFrame, *, min_people: int) -> 
     rows: list[list[object]] = []
     for field in [f for f in FIELDS if f in people and people[f].notna().any() and people[f].isna().any()]:
         missing = people[field].isna().astype(float)
-        for prefix, words in sides:
+        asked = ~missing.groupby(people["channel"]).transform("min").eq(1)
+        for prefix, every in sides:
+            words = every if prefix == "channel=" else every[asked]
             for group, index in words.groupby(words, sort=True).groups.items():
                 if who.loc[index].nunique() >= min_people:
                     value = cluster.mean_interval(missing.loc[index].to_numpy(), who.loc[index].to_numpy(str))
