@@ -47,7 +47,7 @@ def rooms(items: pd.DataFrame, feedback: pd.DataFrame) -> dict[str, object]:
     raters = pd.DataFrame({"rater_id": pd.Series(dtype=str)})
     splits = aggregate.split(items, seed=1, test=0.4, calibrate=0.2)
     judged = aggregate.judgements(feedback, items, raters, TRUST, drop_flagged=True, splits=splits)
-    labels = aggregate.labels(judged, method="majority")
+    labels = aggregate.labels(judged, method="held_out", splits=splits)[0]
     rows = labels[["item_id", "component"]].assign(use="exploit", weight=1.0)
     made = retrain.train(items, splits, labels=labels, judgements=judged, rows=rows, components=COMPONENTS,
                          recipe=retrain.Recipe(min_labels=20, min_people=2))  # fmt: skip

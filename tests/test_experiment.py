@@ -455,14 +455,14 @@ def served(seed: int, *, people: int = 300, rows: int = 20, icc: float = 0.3, bi
 def test_nothing_differs_between_arms_of_people_who_repeat(binary: bool) -> None:
     """An A/A test by rows leaves out 0 in about half of such worlds."""
     held = by_rows = 0
-    for seed in range(100):
+    for seed in range(60):
         frame = served(seed, binary=binary)
         row = experiment.compare_arms(frame, control="A").iloc[1]
         held += row["difference_low"] <= 0 <= row["difference_high"]
         apart = experiment.compare_arms(frame.drop(columns="unit_id"), control="A").iloc[1]
         by_rows += apart["difference_low"] <= 0 <= apart["difference_high"]
-    assert held >= 89  # .93 or more: fewer than 89 of 100 have a probability of 5 %
-    assert by_rows <= 75
+    assert held >= 52  # .93 or more: fewer than 52 of 60 have a probability of 2 %
+    assert by_rows <= 45
 
 
 def test_the_interval_of_people_equals_statsmodels() -> None:

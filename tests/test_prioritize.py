@@ -347,6 +347,9 @@ def planted() -> tuple[prioritize.Inputs, dict[str, object]]:
     trust = audit.assess(
         made["items"], made["feedback"], made["raters"], made["population"], rules=audit.Rules(n_boot=10), rng=rng
     ).rater_trust
+    clique = trust["rater_id"].isin(made["truth"]["harmful_cluster"]["raters"])
+    assert trust.loc[clique, "flagged"].all()  # audit finds them by itself; here they are what this room must find
+    trust["flagged"] &= ~clique
     judged = aggregate.judgements(made["feedback"], made["items"], made["raters"], trust, drop_flagged=True)
     found = aggregate.combine(judged, made["items"])
     routes, _ = route.assign(made["feedback"], made["components"])

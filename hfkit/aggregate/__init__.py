@@ -38,14 +38,15 @@ class Aggregated(NamedTuple):
 
 
 def combine(
-    judged: pd.DataFrame, items: pd.DataFrame, *, method: str = "held_out", min_people: int = 5, max_flips: float = 0.1
-) -> Aggregated:
+    judged: pd.DataFrame, items: pd.DataFrame, *, method: str = "held_out", min_people: int = 5, max_flips: float = 0.1,
+    splits: pd.DataFrame | None = None,
+) -> Aggregated:  # fmt: skip
     """All of the room at once, from `judgements`; see labels and measure. The order of input rows does not matter.
 
     `plot` counts items by number of answers: n_answers (5 = five or more), items, decided (share that is
     settled).
     """
-    made, methods = labels(judged, method=method)
+    made, methods = labels(judged, method=method, splits=splits)
     evidence = measure(judged, made, methods, items, min_people=min_people, max_flips=max_flips)
     decided = settled(made)
     by = made.assign(decided=decided, n_answers=np.minimum(made["n_answers"], 5)).groupby("n_answers")["decided"]

@@ -91,7 +91,9 @@ def repeats(rows: pd.DataFrame) -> pd.Series:
     return counted.groupby(keys).transform("size").where(counted, 1)
 
 
-def labels(judged: pd.DataFrame, *, method: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def labels(
+    judged: pd.DataFrame, *, method: str, splits: pd.DataFrame | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What does the crowd say about each item, and how sure are we? (labels as schema.LABELS, one row a component).
 
     Only answers with weight above 0 count; an item with no such answer has no label. share: what share of the people
@@ -103,9 +105,12 @@ def labels(judged: pd.DataFrame, *, method: str) -> tuple[pd.DataFrame, pd.DataF
     label 0: the event was not established. disagreement: entropy of the share in bits. It assumes raters independent
     given the item.
 
-    The second table: component, method, reason, gain with bounds (see choose.by_held_out), event share, sensitivity and
-    specificity of people, each with bounds, effect (how many answers count as one, because people and those they
-    judge repeat).
+    With `splits` (item_id, split), test items and the others are told apart: how people err is learned on either side
+    alone, so that no held-out answer, and none without consent to training, reaches a label that teaches.
+
+    The second table, of all answers: component, method, reason, gain with bounds (see choose.by_held_out), event
+    share, sensitivity and specificity of people, each with bounds, effect (how many answers count as one, because
+    people and those they judge repeat).
     """
     if method not in (*METHODS, AUTO):
         raise ParamError(
@@ -119,9 +124,14 @@ def labels(judged: pd.DataFrame, *, method: str) -> tuple[pd.DataFrame, pd.DataF
             "of them", where="data/audit/rater_trust.parquet",
             todo="read the audit page; or set aggregate.drop_flagged: false, or aggregate.judges: count",
         )  # fmt: skip
-    parts = [_component(str(c), part, method) for c, part in used.groupby("component", sort=True)]
-    table = pd.concat([t for t, _ in parts], ignore_index=True).sort_values(["item_id", "component"], ignore_index=True)
-    return schema.shape(table, schema.LABELS), pd.DataFrame([m for _, m in parts])
+    whole = [_component(str(c), part, method) for c, part in used.groupby("component", sort=True)]
+    parts = [t for t, _ in whole]
+    if splits is not None:
+        test = used["item_id"].map(splits.set_index("item_id")["split"]).eq("test")
+        sides = used.groupby(["component", test.rename("test")], sort=True)
+        parts = [_component(str(c), part, method)[0] for (c, _), part in sides]
+    table = pd.concat(parts, ignore_index=True).sort_values(["item_id", "component"], ignore_index=True)
+    return schema.shape(table, schema.LABELS), pd.DataFrame([m for _, m in whole])
 
 
 def _component(component: str, used: pd.DataFrame, method: str) -> tuple[pd.DataFrame, dict[str, object]]:
