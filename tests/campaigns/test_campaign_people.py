@@ -71,7 +71,7 @@ def test_careless_raters_are_found_and_honest_ones_spared() -> None:
               found.groupby("kind")["flagged"].mean().round(3).to_dict())  # fmt: skip
         assert found[honest]["flagged"].mean() <= 0.015
         if setting["base"] >= 0.3 and setting["each"] == 5 and 0 < setting["bad"] < 5:
-            assert found[~honest]["flagged"].mean() >= 0.9
+            assert found[~honest]["flagged"].mean() >= (0.95 if setting["items"] > 1000 else 0.85)
 
 
 @pytest.mark.timeout(1200)
