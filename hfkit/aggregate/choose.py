@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from hfkit.aggregate import crowd
 from hfkit.shared import cluster
@@ -27,16 +28,16 @@ class Choice(NamedTuple):
     high: float
 
 
-def shared_errors(task: Codes, label: Codes, *, classes: int) -> Floats:
-    """How often do raters at large answer the second class where the first is true? (classes, classes), by EM."""
-    out: Floats = crowd.dawid_skene(task, np.zeros_like(task), label, classes=classes)[1][0]
-    return out
+def rater_codes(rows: pd.DataFrame) -> Codes:
+    """Raters as codes from 0; the anonymous answers of a channel are one rater."""
+    named = rows["rater_id"].astype("object").where(rows["rater_id"].notna(), "\0" + rows["channel"].astype(str))
+    return np.asarray(pd.factorize(named, sort=True)[0], np.int64)
 
 
 def own_errors(task: Codes, rater: Codes, label: Codes, *, classes: int) -> tuple[Floats, Floats]:
     """Dawid and Skene's posterior and confusions, where each rater's errors lean on the crowd's by LEAN answers."""
-    prior = LEAN * shared_errors(task, label, classes=classes)
-    return crowd.dawid_skene(task, rater, label, classes=classes, prior=prior)
+    shared = crowd.dawid_skene(task, np.zeros_like(task), label, classes=classes)[1][0]
+    return crowd.dawid_skene(task, rater, label, classes=classes, prior=LEAN * shared)
 
 
 def by_held_out(task: Codes, rater: Codes, label: Codes, *, classes: int) -> Choice:
@@ -56,38 +57,26 @@ def by_held_out(task: Codes, rater: Codes, label: Codes, *, classes: int) -> Cho
         why = f"raters overlap too little: {items:,} items with two people, {median:g} shared answers of a median rater"
         return Choice("majority", why, *(np.nan,) * 3)
     gain = np.full(len(task), np.nan)
-    fold = (_place(task) + task) % FOLDS
+    place = pd.Series(task).groupby(task).cumcount().to_numpy()  # so that an item's answers fall into different parts
+    fold = (place + task) % FOLDS
     for f in range(FOLDS):
         kept, out = fold != f, fold == f
         gain[out] = _gain(task, rater, label, kept, out, classes)
     counted = ~np.isnan(gain)
     value, low, high = cluster.mean_interval(gain[counted], rater[counted])
-    better = bool(low > 0)
     word = "better" if value > 0 else "worse"
     why = f"own errors predict held-out answers {word} by {abs(value):.4f} nats [{low:.4f}, {high:.4f}]"
-    return Choice("dawid_skene" if better else "majority", why, value, low, high)
-
-
-def _place(task: Codes) -> Codes:
-    """The number of each answer among those on its item, from 0; an item's answers fall into different parts."""
-    order = np.argsort(task, kind="stable")
-    starts = np.r_[0, np.flatnonzero(np.diff(task[order])) + 1]
-    place = np.empty(len(task), np.int64)
-    place[order] = np.arange(len(task)) - np.repeat(starts, np.diff(np.r_[starts, len(task)]))
-    return place
+    return Choice("dawid_skene" if low > 0 else "majority", why, value, low, high)
 
 
 def _gain(
     task: Codes, rater: Codes, label: Codes, kept: npt.NDArray[np.bool_], out: npt.NDArray[np.bool_], classes: int
 ) -> Floats:
     tasks, code = np.unique(task[kept], return_inverse=True)
-    crowd_of = np.zeros_like(code)
-    shared, errors = crowd.dawid_skene(code, crowd_of, label[kept], classes=classes)
-    prior = LEAN * errors[0]
-    own, confusion = crowd.dawid_skene(code, rater[kept], label[kept], classes=classes, prior=prior)
-    at = np.searchsorted(tasks, task[out])
-    seen = (at < len(tasks)) & (tasks[np.minimum(at, len(tasks) - 1)] == task[out])
-    at = np.minimum(at, len(tasks) - 1)
+    shared, errors = crowd.dawid_skene(code, np.zeros_like(code), label[kept], classes=classes)
+    own, confusion = crowd.dawid_skene(code, rater[kept], label[kept], classes=classes, prior=LEAN * errors[0])
+    at = np.minimum(np.searchsorted(tasks, task[out]), len(tasks) - 1)
+    seen = tasks[at] == task[out]
     who = rater[out]
     by = np.where((who < len(confusion))[:, None, None], confusion[np.minimum(who, len(confusion) - 1)], errors[0])
     answered = label[out]

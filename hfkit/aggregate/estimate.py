@@ -5,6 +5,8 @@ One vote a person: several answers of one person on one item share a weight of 1
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -13,12 +15,14 @@ from scipy.special import expit, logit, xlogy
 from hfkit.aggregate import choose, noise
 from hfkit.shared import cluster, cohorts, schema
 from hfkit.shared.errors import NothingLeft, ParamError
+from hfkit.shared.people import who_answered, who_was_served
 
 METHODS = ("majority", "dawid_skene")
 AUTO = "held_out"
 SETTLED = 0.95
 JUDGES = ("report", "count")
 Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int64]
 
 
 def judgements(
@@ -87,7 +91,7 @@ def repeats(rows: pd.DataFrame) -> pd.Series:
     [2, 2, 1]
     """
     counted = rows["weight"] > 0
-    keys = [rows["item_id"], rows["component"], who(rows), counted]
+    keys = [rows["item_id"], rows["component"], who_answered(rows), counted]
     return counted.groupby(keys).transform("size").where(counted, 1)
 
 
@@ -124,50 +128,82 @@ def labels(
             "of them", where="data/audit/rater_trust.parquet",
             todo="read the audit page; or set aggregate.drop_flagged: false, or aggregate.judges: count",
         )  # fmt: skip
-    whole = [_component(str(c), part, method) for c, part in used.groupby("component", sort=True)]
-    parts = [t for t, _ in whole]
+    crowds = [_crowd(str(c), part, method) for c, part in used.groupby("component", sort=True)]
+    sides = crowds
     if splits is not None:
-        test = used["item_id"].map(splits.set_index("item_id")["split"]).eq("test")
-        sides = used.groupby(["component", test.rename("test")], sort=True)
-        parts = [_component(str(c), part, method)[0] for (c, _), part in sides]
-    table = pd.concat(parts, ignore_index=True).sort_values(["item_id", "component"], ignore_index=True)
-    return schema.shape(table, schema.LABELS), pd.DataFrame([m for _, m in whole])
+        test = used["item_id"].map(splits.set_index("item_id")["split"]).eq("test").rename("test")
+        sides = [_crowd(str(c), part, method) for (c, _), part in used.groupby(["component", test], sort=True)]
+    table = pd.concat([_labels(c) for c in sides], ignore_index=True)
+    table = table.sort_values(["item_id", "component"], ignore_index=True)
+    return schema.shape(table, schema.LABELS), pd.DataFrame([_method(c) for c in crowds])
 
 
-def _component(component: str, used: pd.DataFrame, method: str) -> tuple[pd.DataFrame, dict[str, object]]:
-    """The labels of one component, and how they were made."""
-    names, unit = np.unique(used["item_id"].to_numpy(str), return_inverse=True)
+class Votes(NamedTuple):
+    """The answers of one component: its items and what people say of each, one vote a person, and who says what."""
+
+    items: npt.NDArray[np.str_]
+    events: Floats
+    people: Floats
+    n_answers: Codes
+    answers: tuple[Codes, Codes, Codes]
+
+    @property
+    def share(self) -> Floats:
+        """The share of people who say that the event holds."""
+        share = np.clip(self.events / self.people, 0, 1)
+        return np.where(np.isclose(share, 0.5), 0.5, share)  # weights of thirds add up to one half but for rounding
+
+
+def votes(used: pd.DataFrame) -> Votes:
+    """The votes of one component, from its counted answers. `answers`: item, rater and label, each said once."""
+    items, item = np.unique(used["item_id"].to_numpy(str), return_inverse=True)
     weight, says = used["weight"].to_numpy(float), used["label"].to_numpy(np.int64)
-    people = np.bincount(unit, weights=weight)
-    events = np.bincount(unit, weights=weight * says)
-    share = np.clip(events / people, 0, 1)
-    share = np.where(np.isclose(share, 0.5), 0.5, share)  # weights of thirds add up to one half but for rounding
-    effect = _effect(used)
-    errors = noise.crowd_errors(np.round(events, 6), np.round(people, 6), effect=effect)
-    rater = pd.factorize(used["rater_id"].astype("object").where(used["rater_id"].notna(), "\0" + used["channel"]),
-                         sort=True)[0]  # fmt: skip
-    once = ~pd.DataFrame({"unit": unit, "rater": rater, "says": says}).duplicated().to_numpy()
-    answers = (unit[once], rater[once].astype(np.int64), says[once])
-    chosen = (
-        choose.by_held_out(*answers, classes=2) if method == AUTO else choose.Choice(method, "declared", *(np.nan,) * 3)
-    )
+    rater = choose.rater_codes(used)
+    once = ~pd.DataFrame({"item": item, "rater": rater, "says": says}).duplicated().to_numpy()
+    events, people = (np.bincount(item, weights=v).astype(float) for v in (weight * says, weight))
+    return Votes(items, events, people, np.bincount(item),
+                 (item[once], rater[once], says[once]))  # fmt: skip
+
+
+class Crowd(NamedTuple):
+    """One component: its votes, how people err, how answers are combined, and how many of them count as one."""
+
+    component: str
+    votes: Votes
+    errors: noise.Noise
+    choice: choose.Choice
+    effect: float
+
+
+def _crowd(component: str, used: pd.DataFrame, method: str) -> Crowd:
+    ballots, effect = votes(used), _effect(used)
+    errors = noise.crowd_errors(np.round(ballots.events, 6), np.round(ballots.people, 6), effect=effect)
+    declared = choose.Choice(method, "declared", *(np.nan,) * 3)
+    choice = choose.by_held_out(*ballots.answers, classes=2) if method == AUTO else declared
+    return Crowd(component, ballots, errors, choice, effect)
+
+
+def _labels(crowd: Crowd) -> pd.DataFrame:
+    errors, share = crowd.errors, crowd.votes.share
     p, low, high, label, tied = errors.p, errors.low, errors.high, share > 0.5, share == 0.5
-    if chosen.method == "dawid_skene":
-        p = choose.own_errors(*answers, classes=2)[0][:, 1]
-        low, high = _moved(errors.p, p, errors.low), _moved(errors.p, p, errors.high)
-        low, high, label = np.minimum(low, p), np.maximum(high, p), p > 0.5
-        tied = p == 0.5
-    table = pd.DataFrame({
-        "item_id": names, "component": component, "share": share, "p": p, "low": low, "high": high,
-        "label": label.astype("int64"), "tied": tied, "n_answers": np.bincount(unit),
-        "n_people": np.rint(people).astype("int64"),
+    if crowd.choice.method == "dawid_skene":
+        p = choose.own_errors(*crowd.votes.answers, classes=2)[0][:, 1]
+        low, high = (_moved(errors.p, p, bound) for bound in (errors.low, errors.high))
+        low, high, label, tied = np.minimum(low, p), np.maximum(high, p), p > 0.5, p == 0.5
+    return pd.DataFrame({
+        "item_id": crowd.votes.items, "component": crowd.component, "share": share, "p": p, "low": low, "high": high,
+        "label": label.astype("int64"), "tied": tied, "n_answers": crowd.votes.n_answers,
+        "n_people": np.rint(crowd.votes.people).astype("int64"),
         "disagreement": np.clip(-(xlogy(share, share) + xlogy(1 - share, 1 - share)) / np.log(2), 0, 1),
     })  # fmt: skip
-    made: dict[str, object] = {"component": component} | chosen._asdict() | {"effect": effect}
-    for name, values in (("event share", errors.share), ("sensitivity", errors.sensitivity),
-                         ("specificity", errors.specificity)):  # fmt: skip
-        made |= {name: values[0], f"{name} low": values[1], f"{name} high": values[2]}
-    return table, made
+
+
+def _method(crowd: Crowd) -> dict[str, object]:
+    made: dict[str, object] = {"component": crowd.component} | crowd.choice._asdict() | {"effect": crowd.effect}
+    for name in ("share", "sensitivity", "specificity"):
+        column = "event share" if name == "share" else name
+        made |= dict(zip((column, f"{column} low", f"{column} high"), getattr(crowd.errors, name), strict=True))
+    return made
 
 
 def _effect(used: pd.DataFrame) -> float:
@@ -175,8 +211,8 @@ def _effect(used: pd.DataFrame) -> float:
 
     The variance of the share of answers with both together over that of answers on one item, 1 at least.
     """
-    unit = used["unit_id"].astype("object").where(used["unit_id"].notna(), "\0" + used["item_id"])
-    rater, item, served = (cluster.codes(c.to_numpy(str)) for c in (who(used), used["item_id"], unit))
+    behind = who_answered(used), used["item_id"], who_was_served(used)
+    rater, item, served = (cluster.codes(c.to_numpy(str)) for c in behind)
     says = used["label"].to_numpy(float)
     residual = (says - says.mean()) / len(says)
     alone, together = (float(cluster.variance(residual, *c)[0]) for c in ((item,), (rater, served)))
@@ -197,9 +233,3 @@ def settled(made: pd.DataFrame) -> pd.Series:
     """
     yes, no = (made["p"] >= SETTLED) & (made["low"] > 0.5), (made["p"] <= 1 - SETTLED) & (made["high"] < 0.5)
     return yes | no
-
-
-def who(judged: pd.DataFrame) -> pd.Series:
-    """Who is behind each answer, for counting people: the rater, or the anonymous answer itself."""
-    named = judged["rater_id"].notna()
-    return judged["rater_id"].astype("object").where(named, "\0" + judged["feedback_id"].astype(str))

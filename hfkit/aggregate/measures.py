@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hfkit.aggregate.estimate import METHODS, labels, settled, who
+from hfkit.aggregate.choose import own_errors
+from hfkit.aggregate.estimate import settled, votes
 from hfkit.shared import cluster, cohorts, evidence, intervals, schema
+from hfkit.shared.people import who_answered
 
 
 def overruled(judged: pd.DataFrame, made: pd.DataFrame, *, min_people: int) -> pd.DataFrame:
@@ -23,7 +25,7 @@ def overruled(judged: pd.DataFrame, made: pd.DataFrame, *, min_people: int) -> p
         made[["item_id", "component", "label", "n_answers"]], on=["item_id", "component"], suffixes=("", "_made")
     )  # fmt: skip
     rows = rows[rows["n_answers"] > 1].sort_values("feedback_id")
-    rows = rows.assign(differs=(rows["label"] != rows["label_made"]).astype(float), who=who(rows))
+    rows = rows.assign(differs=(rows["label"] != rows["label_made"]).astype(float), who=who_answered(rows))
     table = [_overruled("all", rows, "")]
     for column in [*schema.cohorts(rows, "rater."), *schema.cohorts(rows, "served.")]:
         people = rows.groupby(column)["who"].nunique()
@@ -46,9 +48,14 @@ def _overruled(name: str, rows: pd.DataFrame, note: str) -> dict[str, object]:
 
 
 def flips(judged: pd.DataFrame) -> pd.DataFrame:
-    """On which items do the two methods give different labels? The labels by majority, with a column `flips`."""
-    both = [labels(judged, method=m)[0] for m in METHODS]
-    return both[0].assign(flips=both[0]["label"].to_numpy() != both[1]["label"].to_numpy())
+    """On which items do the two methods give different labels? One row an item: item_id, component, flips."""
+    parts = []
+    for component, used in judged[judged["weight"] > 0].groupby("component", sort=True):
+        ballots = votes(used.sort_values(["item_id", "feedback_id"]))
+        own = own_errors(*ballots.answers, classes=2)[0][:, 1]
+        flipped = (ballots.share > 0.5) != (own > 0.5)
+        parts.append(pd.DataFrame({"item_id": ballots.items, "component": component, "flips": flipped}))
+    return pd.concat(parts, ignore_index=True)
 
 
 def measure(

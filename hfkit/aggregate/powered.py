@@ -15,6 +15,7 @@ import pandas as pd
 
 from hfkit.shared import cluster
 from hfkit.shared.costs import PER, Costs
+from hfkit.shared.people import last_of_judges, who_was_served
 
 Floats = npt.NDArray[np.float64]
 Z95 = 1.959963984540054
@@ -74,9 +75,7 @@ def helped_by_judges(judged: pd.DataFrame, components: pd.DataFrame) -> pd.DataF
     w = human["weight"]
     sums = human.assign(k=w * human["label"], w=w).groupby(["component", "item_id"])[["k", "w"]].sum()
     truth = (sums["k"] / sums["w"]).rename("y").reset_index()
-    names = machine["rater_id"].astype("object").where(machine["rater_id"].notna(), machine["channel"].astype(str))
-    last = machine.assign(judge=names).sort_values(["created_at", "feedback_id"], na_position="first")
-    last = last.drop_duplicates(["judge", "component", "item_id"], keep="last")
+    last = last_of_judges(machine)
     about = judged.sort_values("feedback_id").drop_duplicates(["component", "item_id"])
     about = about[["component", "item_id", "unit_id", "score"]]
     rows: list[dict[str, object]] = []
@@ -98,19 +97,21 @@ def helped_by_judges(judged: pd.DataFrame, components: pd.DataFrame) -> pd.DataF
 
 
 def _compared(measure: str, table: pd.DataFrame, y: Floats, f: Floats) -> dict[str, object]:
-    unit = table["unit_id"].astype("object").where(table["unit_id"].notna(), "\0" + table["item_id"].astype(str))
-    served = cluster.codes(unit.to_numpy(str))
+    served = cluster.codes(who_was_served(table).to_numpy(str))
     heard, both, alone = ~np.isnan(y), ~np.isnan(y) & ~np.isnan(f), np.isnan(y) & ~np.isnan(f)
     people = cluster.mean_interval(y[heard], served[heard])
     out: dict[str, object] = dict(zip(("people", "people_low", "people_high"), people, strict=True))
-    out |= {"measure": measure, "n_people": int(heard.sum()), "n_judged": int(alone.sum()), "saved": 0.0}
-    if both.sum() < FEWEST or alone.sum() < FEWEST:
-        nothing = {"value": people[0], "low": people[1], "high": people[2], "weight": 0.0}
-        return out | nothing | {"note": f"fewer than {FEWEST} items that both, or the judge alone, answered"}
-    helped = powered_mean(y[both], f[both], f[alone], served[both])
-    before, after = people[2] - people[1], helped.high - helped.low
-    if not after < before:
-        nothing = {"value": people[0], "low": people[1], "high": people[2], "weight": 0.0}
-        return out | nothing | {"note": "the judge saves nothing: people's answers alone are as sure"}
-    saved = float(heard.sum()) * ((before / after) ** 2 - 1)
-    return out | helped._asdict() | {"saved": saved, "note": f"saves about {saved:,.0f} items answered by people"}
+    out |= {"measure": measure, "n_people": int(heard.sum()), "n_judged": int(alone.sum())}
+    estimate, saved, note = (
+        Powered(*people, 0.0),
+        0.0,
+        f"fewer than {FEWEST} items that both, or the judge alone, answered",
+    )
+    if both.sum() >= FEWEST and alone.sum() >= FEWEST:
+        helped = powered_mean(y[both], f[both], f[alone], served[both])
+        before, after = people[2] - people[1], helped.high - helped.low
+        note = "the judge saves nothing: people's answers alone are as sure"
+        if after < before:
+            estimate, saved = helped, float(heard.sum()) * ((before / after) ** 2 - 1)
+            note = f"saves about {saved:,.0f} items answered by people"
+    return out | estimate._asdict() | {"saved": saved, "note": note}

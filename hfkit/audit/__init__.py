@@ -57,8 +57,10 @@ class Audit(NamedTuple):
     plot: pd.DataFrame
 
 
-def assess( items: pd.DataFrame, feedback: pd.DataFrame, raters: pd.DataFrame, population: pd.DataFrame, *, rules:
-Rules, rng: np.random.Generator, levels: Mapping[str, str] | None = None, ) -> Audit:  # fmt: skip
+def assess(
+    items: pd.DataFrame, feedback: pd.DataFrame, raters: pd.DataFrame, population: pd.DataFrame, *,
+    rules: Rules, rng: np.random.Generator, levels: Mapping[str, str] | None = None,
+) -> Audit:  # fmt: skip
     """All of the room at once. `levels` says what kind of answers each question has (clean.questions).
 
     The order of input rows does not matter; `rng` draws the bootstrap of kappa and honest raters. `rules.fdr` is the

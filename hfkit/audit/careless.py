@@ -15,7 +15,6 @@ import pandas as pd
 from scipy.special import betaln, expit, logit, logsumexp
 
 Floats = npt.NDArray[np.float64]
-Codes = npt.NDArray[np.int64]
 LEAN = 4.0  # answers that the crowd's errors count for in a rater's own
 KEENNESS = 0.3  # how much honest raters differ in telling event from none: sd of the factor of the log odds
 LEAST_SPREAD = 0.3  # of strictness, in log odds

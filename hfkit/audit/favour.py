@@ -7,6 +7,7 @@ import pandas as pd
 
 from hfkit.audit.instruments import beside_people
 from hfkit.shared import cluster, intervals
+from hfkit.shared.people import which_judge, who_was_served
 
 COLUMNS = ["judge", "component", "leans", "value", "low", "high", "n", "note"]
 FEWEST = 20  # items, or comparisons, on either side
@@ -25,7 +26,7 @@ def leanings(feedback: pd.DataFrame, items: pd.DataFrame, comparisons: pd.DataFr
     both = beside_people(feedback, items)[1]
     for (judge, component), part in both.groupby(["judge", "component"], sort=True):
         error = (part["label"] - part["truth"]).to_numpy(float)
-        unit = part["unit_id"].astype("object").where(part["unit_id"].notna(), "\0" + part["item_id"]).to_numpy(str)
+        unit = who_was_served(part).to_numpy(str)
         versions = part["model_version"].dropna().unique() if "model_version" in part else []
         sides = [(f"version={v}", part["model_version"].eq(v).to_numpy(bool)) for v in sorted(versions)]
         length = _length(part)
@@ -56,9 +57,8 @@ def _positions(comparisons: pd.DataFrame) -> list[list[object]]:
     placed = comparisons[comparisons["position"].notna() & comparisons["winner"].isin(["a", "b"])]
     first = placed.assign(first=placed["position"].eq(placed["winner"]).astype(float))
     human, machine = first[first["rater_kind"] == "human"], first[first["rater_kind"] != "human"]
-    names = machine["rater_id"].astype("object").where(machine["rater_id"].notna(), machine["channel"].astype(str))
     rows: list[list[object]] = []
-    for judge, part in machine.groupby(names, sort=True):
+    for judge, part in machine.groupby(which_judge(machine), sort=True):
         k, n, base, m = part["first"].sum(), len(part), human["first"].sum(), len(human)
         if min(n, m) < FEWEST:
             rows.append([judge, "comparisons", "first position", np.nan, np.nan, np.nan, n,

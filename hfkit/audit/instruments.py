@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hfkit.shared import cohorts, evidence, intervals, schema, stats
+from hfkit.shared.people import last_of_judges, who_answered
 
 COLUMNS = [
     "judge", "kind", "component", "group", "items", "people", "agreement", "low", "high", "kappa", "kappa_low",
@@ -54,20 +55,22 @@ def beside_people(feedback: pd.DataFrame, items: pd.DataFrame) -> tuple[pd.DataF
     """The last answer of each judge on each item; and those on items that people answered, with truth and the item."""
     labelled = feedback[feedback["label"].notna()]
     machine = labelled[labelled["rater_kind"] != "human"]
-    names = machine["rater_id"].astype("object").where(machine["rater_id"].notna(), machine["channel"].astype(str))
-    machine = machine.assign(judge=names).sort_values(["created_at", "feedback_id"], na_position="first")
-    machine = machine.drop_duplicates(["judge", "component", "item_id"], keep="last")
+    machine = last_of_judges(machine)
     truth = _truth(labelled[labelled["rater_kind"] == "human"])
     both = machine.drop(columns=["model_version"], errors="ignore").merge(truth, on=["component", "item_id"])
     return machine, both.merge(items, on="item_id", suffixes=("", "_of"))
 
 
+def shares_of_people(people: pd.DataFrame) -> pd.DataFrame:
+    """What share of people sees the event on each item, one vote a person? component, item_id, label."""
+    named = people.assign(who=who_answered(people))
+    votes = named.groupby(["component", "item_id", "who"], as_index=False)["label"].mean()
+    return votes.groupby(["component", "item_id"], as_index=False)["label"].mean()
+
+
 def _truth(people: pd.DataFrame) -> pd.DataFrame:
-    """What most people say of each item, one vote a person; items on which they split in half are left out."""
-    named = people["rater_id"].notna()
-    who = people["rater_id"].astype("object").where(named, "\0" + people["feedback_id"].astype(str))
-    votes = people.assign(who=who).groupby(["component", "item_id", "who"], as_index=False)["label"].mean()
-    share = votes.groupby(["component", "item_id"], as_index=False)["label"].mean()
+    """What most people say of each item; items on which they split in half are left out."""
+    share = shares_of_people(people)
     clear = share[share["label"] != 0.5]
     return clear.assign(truth=(clear["label"] > 0.5).astype(float)).drop(columns="label")
 

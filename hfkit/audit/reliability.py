@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 import numpy as np
 import pandas as pd
 
 from hfkit.audit.careless import who_is_careless
 from hfkit.audit.constant import near_constant
 from hfkit.shared import intervals, stats
+from hfkit.shared.people import who_answered
 
 
 def votes(feedback: pd.DataFrame) -> pd.DataFrame:
@@ -20,8 +23,7 @@ def votes(feedback: pd.DataFrame) -> pd.DataFrame:
         feedback["label"].notna(), ["feedback_id", "item_id", "component", "channel", "rater_id", "label"]
     ]
     rows = rows.sort_values("feedback_id")
-    who = rows["rater_id"].astype("object").where(rows["rater_id"].notna(), "\0" + rows["feedback_id"].astype(str))
-    keys = [rows["item_id"], rows["component"], who.rename("who")]
+    keys = [rows["item_id"], rows["component"], who_answered(rows).rename("who")]
     out = rows.groupby(keys, sort=True).agg(
         channel=("channel", "first"), rater_id=("rater_id", "first"), label=("label", "mean")
     ).reset_index()  # fmt: skip
@@ -31,14 +33,15 @@ def votes(feedback: pd.DataFrame) -> pd.DataFrame:
     return out.reset_index(drop=True)
 
 
-def compare(ballots: pd.DataFrame) -> pd.DataFrame:
-    """Each vote against the majority of the others' votes, own left out.
+def compare(ballots: pd.DataFrame, *, flagged: Set[str] = frozenset()) -> pd.DataFrame:
+    """Each vote against the majority of the others' votes, own left out; those of `flagged` raters do not count.
 
     Adds shared (others voted and are not split in half) and agrees (missing where not shared).
     """
     unit, label = ballots["unit"].to_numpy(), ballots["label"].to_numpy(float)
-    others = np.bincount(unit)[unit] - 1 if len(unit) else np.zeros(0)
-    events = np.bincount(unit, weights=label)[unit] - label if len(unit) else np.zeros(0)
+    counted = (~ballots["rater_id"].isin(flagged)).to_numpy(float)
+    others = np.bincount(unit, weights=counted)[unit] - counted if len(unit) else np.zeros(0)
+    events = np.bincount(unit, weights=counted * label)[unit] - counted * label if len(unit) else np.zeros(0)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = events / others
     shared = (others > 0) & (share != 0.5)
@@ -47,7 +50,7 @@ def compare(ballots: pd.DataFrame) -> pd.DataFrame:
 
 def trust(
     feedback: pd.DataFrame, *, min_answers: int, rng: np.random.Generator, fdr: float = 0.05,
-    brigade: set[str] | frozenset[str] = frozenset(), min_pace: float = 0.33,
+    brigade: Set[str] = frozenset(), min_pace: float = 0.33,
 ) -> pd.DataFrame:  # fmt: skip
     """How often does each rater agree with the others, and whose answers should not count? One row a rater.
 
@@ -75,23 +78,16 @@ def trust(
     return out.assign(evidence=judged.evidence.to_numpy(), p=judged.p.to_numpy(), flagged=text != "", reason=text)
 
 
-def _agreement(ballots: pd.DataFrame, flagged: set[str]) -> pd.DataFrame:
+def _agreement(ballots: pd.DataFrame, flagged: Set[str]) -> pd.DataFrame:
     """Each rater against those of the others who are not flagged."""
-    out = ballots[ballots["rater_id"].notna()].groupby("rater_id", sort=True).agg(n_answers=("label", "size"))
-    honest = ballots[~ballots["rater_id"].isin(flagged)]
-    own = compare(honest).dropna(subset=["rater_id"])
-    majority = honest.groupby("unit")["label"].mean()
-    others = ballots[ballots["rater_id"].isin(flagged)]
-    against = others["unit"].map(majority)
-    others = others.assign(shared=against.notna() & (against != 0.5), agrees=(others["label"] == (against > 0.5)))
-    rows = pd.concat([own[["rater_id", "shared", "agrees"]], others[["rater_id", "shared", "agrees"]]])
-    rows = rows[rows["shared"].astype(bool)]
-    by = rows.assign(agrees=rows["agrees"].astype(float)).groupby("rater_id")["agrees"].agg(["sum", "size"])
-    k, n = (by[c].reindex(out.index).fillna(0).to_numpy(float) for c in ("sum", "size"))
-    out["n_shared"] = n.astype(np.int64)
+    rows = compare(ballots, flagged=flagged).dropna(subset=["rater_id"])
+    out = rows.groupby("rater_id", sort=True).agg(
+        n_answers=("label", "size"), n_shared=("shared", "sum"), agreed=("agrees", "sum")
+    ).reset_index()  # fmt: skip
+    k, n = out.pop("agreed").to_numpy(float), out["n_shared"].to_numpy(float)
     out["agreement"] = np.divide(k, n, out=np.full(len(n), np.nan), where=n > 0)
     out["low"], out["high"] = intervals.wilson(k, n)
-    return out.reset_index()
+    return out
 
 
 def too_fast(feedback: pd.DataFrame, *, min_pace: float, min_answers: int) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from hfkit.audit.instruments import shares_of_people
 from hfkit.shared.costs import Costs
 
 COLUMNS = ["component", "items", "answered", "event_share", "lowest", "highest", "turns_at", "silent_needed",
@@ -21,10 +22,10 @@ def worst_cases(items: pd.DataFrame, feedback: pd.DataFrame, components: pd.Data
     of the answered items that is. Missing where no silent item could reach it: then silence changes no such decision.
     """
     people = feedback[feedback["label"].notna() & feedback["rater_kind"].eq("human")]
-    share = people.groupby(["component", "item_id"])["label"].mean()
+    share = shares_of_people(people).set_index("item_id")
     rows: list[list[object]] = []
     for component, served in items.groupby("component", sort=True)["item_id"]:
-        own = share.get(component, pd.Series(dtype=float)) if len(share) else pd.Series(dtype=float)
+        own = share.loc[share["component"] == component, "label"]
         heard = own[own.index.isin(set(served))].sort_index()
         answered = len(heard) / len(served)
         event = float(heard.mean()) if len(heard) else np.nan

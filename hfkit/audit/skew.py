@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hfkit.shared import cluster, cohorts, intervals, schema
+from hfkit.shared.people import who_answered
 
 FEWEST = 20  # items that both sides answered
 FIELDS = ("value_text", "correction", "seconds_spent", "created_at", "rater_id", "confidence")
@@ -87,7 +88,7 @@ def blanks(feedback: pd.DataFrame, raters: pd.DataFrame, *, min_people: int) -> 
     """
     people = feedback[feedback["rater_kind"] == "human"].sort_values("feedback_id")
     people = people.merge(raters[["rater_id", *schema.cohorts(raters)]], on="rater_id", how="left")
-    who = people["rater_id"].astype("object").where(people["rater_id"].notna(), "\0" + people["feedback_id"])
+    who = who_answered(people)
     sides = [("channel=", people["channel"].astype(str))]
     sides += [(f"rater.{c.removeprefix('cohort.')}=", cohorts.words(people[c])) for c in schema.cohorts(raters)]
     rows: list[list[object]] = []

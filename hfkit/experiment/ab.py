@@ -55,10 +55,10 @@ def compare_arms(items: pd.DataFrame, *, control: str, planned_n: int = 0, level
     Returns
     -------
     One row for each component and arm, control first: n (rows with a reward), people (behind them), missing (rows
-        without), mean [low, high],
-    difference to control, lift (difference / control's mean) and detectable (the difference found 8 times in 10 at this
-    n), all in units of the reward, higher better. The differences of k arms hold together at `level` (Bonferroni). The
-    control's own difference, and everything of an arm without rewards, is NaN; no arm at all gives an empty table.
+    without), mean [low, high], difference to control, lift (difference / control's mean) and detectable (the
+    difference found 8 times in 10 at this n), all in units of the reward, higher better. The differences of k arms
+    hold together at `level` (Bonferroni). The control's own difference, and everything of an arm without rewards, is
+    NaN; no arm at all gives an empty table.
 
     Notes
     -----

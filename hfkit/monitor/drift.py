@@ -100,12 +100,14 @@ def find_changes(
     changed anywhere, one alarm or more is raised with a probability of `false_alarms` at most. One date a signal, the
     strongest; a slow trend is reported as a change too.
 
-    Returns ------- One row for each signal: changed (q <= false_alarms), at [at_low, at_high] (95 %, blocks resampled
-    on either side; missing where not changed), before and after (value before and after that date; where not changed:
-    in the first `reference_weeks` and later), shift [low, high] (after less before, in standard deviations before;
-    half the middle 68 % for p50 and p95; for a mix its distance w, without sign, and no before and after), n, p.
-    Bounds take the rows of a day as going together. Fewer than 8 blocks of whole days and 20 rows: p and shift are
-    NaN. No dates: an empty table.
+    Returns
+    -------
+    One row for each signal: changed (q <= false_alarms), at [at_low, at_high] (95 %, blocks resampled on either side;
+    missing where not changed), before and after (value before and after that date; where not changed: in the first
+    `reference_weeks` and later), shift [low, high] (after less before, in standard deviations before; half the middle
+    68 % for p50 and p95; for a mix its distance w, without sign, and no before and after), n, p. Bounds take the rows
+    of a day as going together. Fewer than 8 blocks of whole days and 20 rows: p and shift are NaN. No dates: an empty
+    table.
 
     Notes
     -----

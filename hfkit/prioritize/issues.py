@@ -55,20 +55,23 @@ def given(labels: pd.DataFrame, decision: pd.Series) -> pd.Series:
     [0.94, 0.94, 0.94, 0.17, 0.06]
     """
     out = labels["p"].astype(float).copy()
-    for _, rows in labels.groupby(["component", decision.rename("decision")], sort=True).groups.items():
-        component = labels.loc[rows, "component"].iloc[0]
-        prior = float(labels.loc[labels["component"] == component, "p"].mean())
-        p = out.loc[rows].to_numpy(float)
-        if 0 < prior < 1:
-            share = prior
-            for _ in range(200):
-                odds = share / (1 - share) * (1 - prior) / prior
-                moved = p * odds / (p * odds + 1 - p)
-                step, share = share, float((moved.sum() + LEAN * prior) / (len(moved) + LEAN))
-                if abs(share - step) < 1e-9:
-                    break
-            out.loc[rows] = moved
+    priors = labels.groupby("component")["p"].mean()
+    for (component, _), p in out.groupby([labels["component"], decision.rename("decision")], sort=True):
+        if 0 < priors[component] < 1:
+            out.loc[p.index] = _moved(p.to_numpy(float), float(priors[component]))
     return out
+
+
+def _moved(p: Floats, prior: float) -> Floats:
+    """p as it is where the event is as frequent as these p say, instead of `prior`."""
+    share = prior
+    for _ in range(200):
+        odds = share / (1 - share) * (1 - prior) / prior
+        moved: Floats = p * odds / (p * odds + 1 - p)
+        step, share = share, float((moved.sum() + LEAN * prior) / (len(moved) + LEAN))
+        if abs(share - step) < 1e-9:
+            break
+    return moved
 
 
 def benefits(

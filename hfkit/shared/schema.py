@@ -110,20 +110,11 @@ LABELS = Table(
     (
         _c("item_id", "str", "the item", required=True),
         _c("component", "str", "the component", required=True),
-        _c(
-            "share",
-            "float",
-            "share of the people who answered that say so, one vote each",
-            required=True,
-            low=0,
-            high=1,
-        ),
+        _c("share", "float", "share of people who say so, one vote each", required=True, low=0, high=1),
         _c("p", "float", "probability that the event holds, raters' errors taken out", required=True, low=0, high=1),
         _c("low", "float", "lower bound of p, 95 %", required=True, low=0, high=1),
         _c("high", "float", "upper bound of p, 95 %", required=True, low=0, high=1),
-        _c(
-            "label", "int", "1 where the crowd says so; a tie is 0, and no rate counts it", required=True, low=0, high=1
-        ),
+        _c("label", "int", "1 where the crowd says so; a tie is 0, in no rate", required=True, low=0, high=1),
         _c("tied", "bool", "True where the answers are split in half and no rater is better", required=True),
         _c("n_answers", "int", "answers behind it", required=True, low=1),
         _c("n_people", "int", "people behind it", required=True, low=1),
